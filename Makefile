@@ -1,0 +1,47 @@
+# make setup [EXTRA=cuda13] | demo | test | check | lock | clean
+PYTHON ?= python3
+EXTRA  ?=
+DEMO   ?= demo
+BIN    := .venv/bin
+EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
+comma  := ,
+STAMP  := .venv/.installed$(if $(EXTRA),-$(EXTRA))
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: setup demo test check quick lock clean
+
+setup: $(STAMP)
+	@echo "jaxmask is installed in .venv ($$($(BIN)/python --version)): try '$(BIN)/jaxmask' or 'make demo'"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+	"jaxmask needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: run make with PYTHON=/path/to/python3.11" % v)'
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "the venv module is missing: install it (Debian: apt install python3-venv)"; exit 1; }
+
+$(STAMP): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "installing the locked packages into .venv (a few minutes, once)"
+	$(PIP) install --quiet --constraint requirements.lock hatchling editables
+	$(PIP) install --quiet --constraint requirements.lock --no-build-isolation --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m jaxmask.demo $(DEMO)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m quick
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Resolve again for every supported Python (needs uv); package indexes are not recorded in the file.
+lock:
+	uv pip compile --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+	    --no-emit-index-url --quiet --upgrade pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info

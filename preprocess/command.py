@@ -1,0 +1,146 @@
+"""Edge: what every command shares: flags from a frozen dataclass, messages on stderr, exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from preprocess.errors import (
+    EXIT_CRASH,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_SOME_FAILED,
+    EXIT_TERMINATED,
+    EXIT_USAGE,
+    UserError,
+)
+from preprocess.files import write_json
+
+Config = TypeVar("Config", bound="Output")
+log = logging.getLogger("jaxmask")
+
+USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    """The flags that every command has."""
+
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
+    json: bool = False
+    """Print the summary as JSON, alone, to standard output."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parallel(Output):
+    """The flags of commands that go over many items."""
+
+    workers: int | None = None
+    """Processes on this machine; by default the cores this process may use; 0 works in the process itself."""
+    scheduler: str | None = None
+    """Address of an existing Dask scheduler (tcp://host:port), instead of local processes."""
+
+    def __post_init__(self) -> None:
+        check(self.workers is None or self.workers >= 0, "workers", "0 or more", self.workers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """One item that could not be done, and why."""
+
+    item: str
+    error: str
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program is, so that partial files are cleaned up on the way out."""
+
+
+def check(holds: bool, flag: str, bound: str, value: object) -> None:
+    """Raise UserError naming the flag, its bound and the value found, unless `holds`."""
+    if not holds:
+        raise UserError(f"--{flag.replace('_', '-')} must be {bound}; found {value}")
+
+
+def run(prog: str, config_type: type[Config], main: Callable[[Config], int], argv: Sequence[str] | None = None) -> int:
+    """Parse `argv` into `config_type`, call `main`, and return the exit code that design.md gives to what happened."""
+    _terminate_politely()
+    try:
+        config: Config = tyro.cli(
+            config_type, prog=f"python -m {prog}", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+        )
+        _log_to_stderr(config.quiet)
+        return main(config)
+    except UserError as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted; whatever was finished is whole, run the same command to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Terminated:
+        print(f"{prog}: terminated; whatever was finished is whole, run the same command to go on", file=sys.stderr)
+        return EXIT_TERMINATED
+    except OSError as error:
+        if error.errno not in USER_ERRNOS:
+            return _crash(prog)
+        print(
+            f"{prog}: error: {error.filename or 'output'}: {error.strerror}; mend this and run again", file=sys.stderr
+        )
+        return EXIT_USAGE
+    except Exception:
+        return _crash(prog)
+
+
+def finish(config: Output, summary: dict[str, Any], failures: Sequence[Failure], folder: Path) -> int:
+    """Write or clear `folder/failures.json`, print the failures and the summary; return exit code 0, or 3 if any failed.
+
+    `summary["message"]` is the line for people; the whole of it, with the failures, is what `--json` prints.
+    """
+    listing = folder / "failures.json"
+    if failures:
+        write_json(listing, [dataclasses.asdict(failure) for failure in failures])
+        for failure in failures[:20]:
+            log.error("failed: %s: %s", failure.item, failure.error)
+        log.error("%d failed; all of them are listed in %s", len(failures), listing)
+    else:
+        listing.unlink(missing_ok=True)
+    print_summary(config, summary | {"failures": [dataclasses.asdict(failure) for failure in failures]})
+    return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def print_summary(config: Output, summary: dict[str, Any]) -> None:
+    """Print `summary` as JSON to stdout if asked to, else its "message" to stderr."""
+    if config.json:
+        print(json.dumps(summary, allow_nan=False))
+    else:
+        log.info("%s", summary["message"])
+
+
+def _log_to_stderr(quiet: bool) -> None:
+    log.handlers[:] = [logging.StreamHandler(sys.stderr)]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.propagate = False
+
+
+def _terminate_politely() -> None:
+    def handler(signum: int, frame: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _crash(prog: str) -> int:
+    traceback.print_exc()
+    print(f"{prog}: this is a bug in jaxmask; please report it with the lines above", file=sys.stderr)
+    return EXIT_CRASH

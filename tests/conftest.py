@@ -1,0 +1,42 @@
+"""The policy of the test suite: 8 simulated CPU devices, strict types and ranks, our warnings are errors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _needs(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path.name} lies in ../shared, which is not beside this clone")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of the original program's outputs."""
+    return _needs(SHARED / "reference")
+
+
+@pytest.fixture(scope="session")
+def real_product() -> Path:
+    """The measured product, without its radiance files."""
+    return next(_needs(SHARED / "real").glob("*.SEN3"))
+
+
+@pytest.fixture(scope="session")
+def complete_product_tool() -> Path:
+    """The script that adds stand-ins for the real product's missing radiance files."""
+    return _needs(SHARED / "tools" / "complete_product.py")
