@@ -1,31 +1,32 @@
-# make setup [EXTRA=cuda13] | demo | test | check | lock | clean
+# make setup [EXTRA=cuda12|cuda13] | demo [FLAGS="--products 8"] | test | quick | check | lock | clean
 PYTHON ?= python3
+VENV   ?= .venv
 EXTRA  ?=
-DEMO   ?= demo
-BIN    := .venv/bin
+FLAGS  ?=
+BIN    := $(VENV)/bin
 EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
 comma  := ,
-STAMP  := .venv/.installed$(if $(EXTRA),-$(EXTRA))
+STAMP  := $(VENV)/.installed$(if $(EXTRA),-$(EXTRA))
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: setup demo test check quick lock clean
 
 setup: $(STAMP)
-	@echo "jaxmask is installed in .venv ($$($(BIN)/python --version)): try '$(BIN)/jaxmask' or 'make demo'"
+	@echo "jaxmask is installed in $(VENV) ($$($(BIN)/python --version)): '$(BIN)/jaxmask' lists its stages"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	"jaxmask needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: run make with PYTHON=/path/to/python3.11" % v)'
-	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "the venv module is missing: install it (Debian: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the venv module is missing: install it (Debian: apt install python3-venv)"; exit 1; }
 
 $(STAMP): pyproject.toml requirements.lock | $(BIN)/python
-	@echo "installing the locked packages into .venv (a few minutes, once)"
+	@echo "installing the locked packages into $(VENV) (a few minutes, once)"
 	$(PIP) install --quiet --constraint requirements.lock hatchling editables
 	$(PIP) install --quiet --constraint requirements.lock --no-build-isolation --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m jaxmask.demo $(DEMO)
+	$(BIN)/python -m jaxmask.demo demo/ $(FLAGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -44,4 +45,4 @@ lock:
 	    --no-emit-index-url --quiet --upgrade pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

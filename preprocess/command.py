@@ -25,34 +25,14 @@ from preprocess.errors import (
     UserError,
 )
 from preprocess.files import write_json
+from preprocess.flags import Output, Parallel, check
+
+__all__ = ["Failure", "Output", "Parallel", "Terminated", "check", "finish", "log", "print_summary", "run"]
 
 Config = TypeVar("Config", bound="Output")
 log = logging.getLogger("jaxmask")
 
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Output:
-    """The flags that every command has."""
-
-    quiet: bool = False
-    """Print nothing but warnings and errors."""
-    json: bool = False
-    """Print the summary as JSON, alone, to standard output."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Parallel(Output):
-    """The flags of commands that go over many items."""
-
-    workers: int | None = None
-    """Processes on this machine; by default the cores this process may use; 0 works in the process itself."""
-    scheduler: str | None = None
-    """Address of an existing Dask scheduler (tcp://host:port), instead of local processes."""
-
-    def __post_init__(self) -> None:
-        check(self.workers is None or self.workers >= 0, "workers", "0 or more", self.workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +45,6 @@ class Failure:
 
 class Terminated(BaseException):
     """SIGTERM, raised where the program is, so that partial files are cleaned up on the way out."""
-
-
-def check(holds: bool, flag: str, bound: str, value: object) -> None:
-    """Raise UserError naming the flag, its bound and the value found, unless `holds`."""
-    if not holds:
-        raise UserError(f"--{flag.replace('_', '-')} must be {bound}; found {value}")
 
 
 def run(prog: str, config_type: type[Config], main: Callable[[Config], int], argv: Sequence[str] | None = None) -> int:
@@ -103,7 +77,7 @@ def run(prog: str, config_type: type[Config], main: Callable[[Config], int], arg
 
 
 def finish(config: Output, summary: dict[str, Any], failures: Sequence[Failure], folder: Path) -> int:
-    """Write or clear `folder/failures.json`, print the failures and the summary; return exit code 0, or 3 if any failed.
+    """Write or clear `folder/failures.json`, print failures and summary; return exit code 0, or 3 if any failed.
 
     `summary["message"]` is the line for people; the whole of it, with the failures, is what `--json` prints.
     """

@@ -53,7 +53,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def writable_folder(path: Path) -> Path:
-    """Make `path` and clear what killed processes of this machine left in it; raise UserError if it can't be written."""
+    """Make `path`, clear what killed processes of this machine left in it; UserError if it can't be written."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f"{PARTIAL_MARK}probe-{os.getpid()}"

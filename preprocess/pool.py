@@ -85,7 +85,7 @@ def _attempt(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
 
 
 def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Iterator[Outcome[Item, T]]:
-    """Bounded submission; when a worker dies, those in flight are tried again one by one, each in a process of its own."""
+    """Submit a bounded number; when a worker dies, try those in flight again one by one, each in its own process."""
     remaining = iter(items)
     while True:
         suspects: list[Item] = []
