@@ -1,0 +1,48 @@
+"""Adam as Keras has it: epsilon is added to the root of the uncorrected second moment."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+LEARNING_RATE = 0.001  # of the original
+
+
+def keras_adam(
+    learning_rate: float, b1: float = 0.9, b2: float = 0.999, epsilon: float = 1e-7
+) -> optax.GradientTransformation:
+    """Adam of Kingma & Ba 2014 (arXiv:1412.6980) in the reordered form at the end of its section 2.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+    p = p - learning_rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
+
+    That epsilon is the paper's "epsilon hat", Keras' `epsilon` (default 1e-7); optax.adam adds its own after the bias
+    correction, which is a larger step while t is small. State: `optax.ScaleByAdamState`, count int32.
+    """
+
+    def init(params: Any) -> optax.ScaleByAdamState:
+        return optax.ScaleByAdamState(
+            count=jnp.zeros((), jnp.int32),
+            mu=jax.tree.map(jnp.zeros_like, params),
+            nu=jax.tree.map(jnp.zeros_like, params),
+        )
+
+    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByAdamState]:
+        count = state.count + 1
+        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, gradient)
+        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, gradient)
+        steps = count.astype(jnp.float32)
+        rate = learning_rate * jnp.sqrt(_one_minus_power(b2, steps)) / _one_minus_power(b1, steps)
+        change = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + epsilon), mu, nu)
+        return change, optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _one_minus_power(base: float, exponent: jax.Array) -> jax.Array:
+    """1 - base**exponent; as written it would lose 4 of float32's 7 digits for base 0.999 and exponent 1."""
+    return -jnp.expm1(exponent * math.log(base))

@@ -1,0 +1,44 @@
+"""What the network sees of a shard: normalised channels, binary labels and loss weights, for training and inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+Array = np.ndarray | jax.Array
+
+REFLECTANCE_CHANNELS = 6
+TEMPERATURE_CHANNELS = 3
+CHANNELS = REFLECTANCE_CHANNELS + TEMPERATURE_CHANNELS
+
+# The original's normalisation, which its published models have learnt.
+BT_OFFSET_K = 270.0
+BT_SCALE_K = 22.0
+REFLECTANCE_OFFSET = 0.5
+
+
+def image(refs: Array, bts: Array) -> Any:
+    """Normalise and stack the channels: reflectances S1-S6, then brightness temperatures S7-S9.
+
+    refs: (..., 6) reflectance; bts: (..., 3) K; both numpy or both jax arrays, of any float type.
+    Returns (..., 9) float32: refs - 0.5, (bts - 270 K) / 22 K, as the original does.
+    """
+    xp = _namespace(refs)
+    channels = [refs - REFLECTANCE_OFFSET, (bts - BT_OFFSET_K) / BT_SCALE_K]
+    return xp.concatenate([channel.astype(np.float32) for channel in channels], axis=-1)
+
+
+def label(bayes: Array) -> Any:
+    """Binary cloud label: (..., 1) 0..255 (grey at resized edges, as the original) to (..., 1) float32, 1 where > 0."""
+    return (bayes > 0).astype(np.float32)
+
+
+def weight(valid: Array, label_valid: Array) -> Any:
+    """Loss weight: (..., 1) float32, 1 where both masks (..., 1) are set, else 0: fill is never learnt from."""
+    return ((valid > 0) & (label_valid > 0)).astype(np.float32)
+
+
+def _namespace(array: Array) -> Any:
+    return np if isinstance(array, np.ndarray) else jax.numpy

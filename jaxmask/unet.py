@@ -1,0 +1,118 @@
+"""The U-Net, as pure functions of a pytree of parameters: 9 channels in, cloud logits out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxmask.pixels import CHANNELS
+
+DEPTH = 3  # times the image is halved
+SIZE_MULTIPLE = 2**DEPTH  # height and width must be multiples of it
+FEATURES = 32  # of the original, in its first level
+
+Params = dict[str, Any]  # nested, names to float32 arrays
+
+
+class ConvPair(nnx.Module):
+    """Two 3 x 3 convolutions of the same size, each with bias and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, rngs: nnx.Rngs) -> None:
+        self.first = _conv(inputs, outputs, 3, rngs)
+        self.second = _conv(outputs, outputs, 3, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return nnx.relu(self.second(nnx.relu(self.first(x))))
+
+
+class UNet(nnx.Module):
+    """Ronneberger et al. 2015 (arXiv:1505.04597) as the original has it: f, 2f, 4f and 8f features, no transposed
+    convolution: nearest upsampling, then [upsampled, skip]."""
+
+    def __init__(self, features: int, rngs: nnx.Rngs) -> None:
+        widths = [features * 2**level for level in range(DEPTH + 1)]
+        inputs = [CHANNELS, *widths]
+        self.encoder = nnx.List([ConvPair(inputs[level], widths[level], rngs) for level in range(DEPTH)])
+        self.bottom = ConvPair(inputs[DEPTH], widths[DEPTH], rngs)
+        self.decoder = nnx.List(
+            [ConvPair(widths[level + 1] + widths[level], widths[level], rngs) for level in reversed(range(DEPTH))]
+        )
+        self.head = _conv(features, 1, 1, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        skips = []
+        for pair in self.encoder:
+            skips.append(pair(x))
+            x = _halve(skips[-1])
+        x = self.bottom(x)
+        for pair, skip in zip(self.decoder, reversed(skips), strict=True):
+            x = pair(jnp.concatenate([_double(x), skip], axis=-1))
+        return self.head(x)
+
+
+def create(features: int, seed: int) -> tuple[nnx.GraphDef, Params]:
+    """Make a U-Net with `features` in its first level: its structure (hashable, static) and its parameters.
+
+    Kernels are truncated He-normal, as Keras' `he_normal` (He et al. 2015, arXiv:1502.01852), biases zero.
+    """
+    graphdef, state = nnx.split(UNet(features, nnx.Rngs(seed)))
+    return graphdef, _text_keys(nnx.to_pure_dict(state))
+
+
+def structure(features: int) -> tuple[nnx.GraphDef, Params]:
+    """The same without making any array: the parameters are `jax.ShapeDtypeStruct`s."""
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: UNet(features, nnx.Rngs(0))))
+    return graphdef, _text_keys(nnx.to_pure_dict(state))
+
+
+def layer_paths() -> tuple[tuple[str, ...], ...]:
+    """Where each convolution's kernel and bias lie in the parameters, in the order that data flow through them."""
+    encoder = [("encoder", str(level), name) for level in range(DEPTH) for name in ("first", "second")]
+    bottom = [("bottom", "first"), ("bottom", "second")]
+    decoder = [("decoder", str(level), name) for level in range(DEPTH) for name in ("first", "second")]
+    return (*encoder, *bottom, *decoder, ("head",))
+
+
+def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array) -> jax.Array:
+    """Logits (B, H, W, 1) float32 of normalised images (B, H, W, 9) float32.
+
+    Raises ValueError if H or W is no multiple of 8, or the channels are not 9.
+    """
+    _, height, width, channels = images.shape
+    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE or channels != CHANNELS:
+        raise ValueError(
+            f"images must have height and width that are multiples of {SIZE_MULTIPLE} and {CHANNELS} channels; "
+            f"found {images.shape}"
+        )
+    return nnx.merge(graphdef, _list_keys(params))(images)
+
+
+def count_parameters(params: Params) -> int:
+    """Number of trained numbers: 1,948,609 at 32 features."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def _conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs) -> nnx.Conv:
+    return nnx.Conv(inputs, outputs, (size, size), kernel_init=nnx.initializers.he_normal(), rngs=rngs)
+
+
+def _halve(x: jax.Array) -> jax.Array:
+    return nnx.max_pool(x, (2, 2), strides=(2, 2))
+
+
+def _double(x: jax.Array) -> jax.Array:
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+# NNX numbers the items of a list with ints, checkpoints name everything with text.
+def _text_keys(tree: Any) -> Any:
+    return {str(key): _text_keys(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _list_keys(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {int(key) if key.isdigit() else key: _list_keys(value) for key, value in tree.items()}
