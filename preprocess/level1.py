@@ -1,0 +1,81 @@
+"""One SLSTR Level-1 product in memory: its grids, its flags and its arrays, each on the grid it came on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from preprocess.errors import UserError
+
+SOLAR_CHANNELS = ("S1", "S2", "S3", "S4", "S5", "S6")
+THERMAL_CHANNELS = ("S7", "S8", "S9")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a grid lies: pixel sizes (m), the column of the sub-satellite track, and the row of the orbit it starts at.
+
+    `start_offset` counts 1 km rows on every grid of the measured product (4081 on all three), so it
+    cancels between grids and is never added to a row; `track_offset` doubles on the 500 m grid.
+    """
+
+    across_m: float
+    along_m: float
+    track_offset: int
+    start_offset: int
+
+
+@dataclass(frozen=True)
+class FlagField:
+    """A field of bit flags with the names that its file gives to the bits; names may repeat ("spare")."""
+
+    values: np.ndarray
+    masks: tuple[int, ...]
+    meanings: tuple[str, ...]
+
+    def mask(self, meaning: str) -> int:
+        """The bits called `meaning`, joined if several are; raises UserError naming the known ones."""
+        mask = 0
+        for bit, name in zip(self.masks, self.meanings, strict=True):
+            if name == meaning:
+                mask |= bit
+        if not mask:
+            raise UserError(f"no flag is called '{meaning}'; expected one of: {', '.join(self.meanings)}")
+        return mask
+
+    def holds(self, meaning: str) -> np.ndarray:
+        """Where any bit called `meaning` is set: bool, the shape of `values`."""
+        return (self.values & self.values.dtype.type(self.mask(meaning))) != 0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A nadir product: R x C pixels of 1 km, 2R x 2C of 500 m, R x T tie points; fill values are NaN."""
+
+    name: str  # without .SEN3
+    platform: str  # "S3A", "S3B", ...
+    collection: str  # baseline collection: "002" .. "005", the last three digits of the name
+    start_time: str  # ISO 8601, UTC
+    radiance: np.ndarray  # (6, 2R, 2C) f4, S1..S6, mW m-2 sr-1 nm-1
+    radiance_exception: np.ndarray  # (6, 2R, 2C) u1
+    bt: np.ndarray  # (3, R, C) f4, S7..S9, K
+    bt_exception: np.ndarray  # (3, R, C) u1
+    flags: dict[str, FlagField]  # "confidence", "cloud", "bayes": (R, C); "exception": the bits of the two above
+    probability_single: np.ndarray | None  # (R, C) f4, P(cloud); from collection 004
+    probability_dual: np.ndarray | None
+    latitude: np.ndarray  # (R, C) f4, degrees north
+    longitude: np.ndarray  # (R, C) f4, degrees east
+    solar_zenith: np.ndarray  # (R, T) f8, degrees
+    satellite_zenith: np.ndarray
+    solar_azimuth: np.ndarray
+    satellite_azimuth: np.ndarray
+    irradiance: np.ndarray  # (6, 4) f8, by detector, mW m-2 nm-1
+    sun_distance_au: float  # NaN if not given
+    grid_500m: Grid
+    grid_1km: Grid
+    grid_tie: Grid
+
+    def flag(self, field: str, meaning: str) -> np.ndarray:
+        """Where the flag `meaning` of `field` ("confidence", "cloud", "bayes") is set: bool (R, C)."""
+        return self.flags[field].holds(meaning)

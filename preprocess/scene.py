@@ -1,0 +1,122 @@
+"""A product with everything on one 1 km grid: network inputs, labels, and what is known about each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from preprocess.errors import UserError
+
+CONVENTIONS = ("native", "reference")
+CALIBRATIONS = ("none", "notice")
+LABEL_RULE = "any"
+
+REFERENCE_HEIGHT = 1200
+REFERENCE_WIDTH = 1500
+
+MISSING_REFLECTANCE = 0.0
+MISSING_TEMPERATURE_K = 270.0
+
+# confidence_in of the measured product (collection 002); `Scene.flags` always uses these bits.
+CONFIDENCE_BITS = {
+    "coastline": 1,
+    "ocean": 2,
+    "tidal": 4,
+    "land": 8,
+    "inland_water": 16,
+    "unfilled": 32,
+    "cosmetic": 256,
+    "duplicate": 512,
+    "day": 1024,
+    "twilight": 2048,
+    "sun_glint": 4096,
+    "snow": 8192,
+    "summary_cloud": 16384,
+    "summary_pointing": 32768,
+}
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What is known of a scene beside its arrays: the attributes of its shard."""
+
+    product: str  # name without .SEN3
+    platform: str  # "S3A", "S3B"
+    start_time: str  # ISO 8601, UTC
+    collection: str  # baseline collection, "002": the last three digits of the name
+    convention: str  # "native" or "reference"
+    calibration: str  # "none" or "notice"
+    regridding: str  # "mean" (2 x 2, of valid pixels) or "resize" (the original's)
+    label_rule: str  # "any": cloud where any bit of bayes_in is set
+    labelled: bool  # False where bayes_in was never computed
+    day: bool  # every pixel has the day bit
+    rows_cropped: int  # rows of the product that the common size cut off
+    rows: int  # of the product's 1 km grid
+    columns: int
+    track_offset: int  # 1 km column of the sub-satellite track
+    start_offset: int
+    irradiances: tuple[float, ...]  # S1..S6, mW m-2 nm-1
+    sun_distance_au: float  # NaN if unknown; recorded, not applied
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One product on one 1 km grid (H, W). Missing values are refs 0, bts 270 K (reference: 0), never NaN."""
+
+    refs: np.ndarray  # (H, W, 6) f4, S1..S6, reflectance
+    bts: np.ndarray  # (H, W, 3) f4, S7..S9, K
+    rads: np.ndarray | None  # (H, W, 6) f4, mW m-2 sr-1 nm-1, missing 0
+    bayes: np.ndarray  # (H, W, 1) u1, 0 | 255 (reference: greys between)
+    summary: np.ndarray  # (H, W, 1) u1, 0 | 255 (reference: greys between)
+    valid: np.ndarray  # (H, W, 1) u1, 1 where S8 and S9 hold data
+    label_valid: np.ndarray  # (H, W, 1) u1, 1 where the label was computed
+    measured: np.ndarray  # (H, W) u2, bit c-1 set where channel Sc is a measurement
+    flags: np.ndarray  # (H, W) u2, CONFIDENCE_BITS
+    latitude: np.ndarray  # (H, W) f4, degrees north, NaN outside
+    longitude: np.ndarray  # (H, W) f4, degrees east, NaN outside
+    info: SceneInfo
+
+
+def fit(scene: Scene, height: int, width: int) -> Scene:
+    """Pad or crop a native scene at the bottom and right to (height, width): pixel (y, x) stays pixel (y, x).
+
+    Padding is invalid, unlabelled and unmeasured, with missing values and no position. Raises UserError
+    for a reference scene, whose size is fixed.
+    """
+    if scene.refs.shape[:2] == (height, width):
+        return scene
+    if scene.info.convention == "reference":
+        raise UserError(
+            f"{scene.info.product}: a reference scene is always {REFERENCE_HEIGHT} x {REFERENCE_WIDTH}; "
+            f"asked for {height} x {width}"
+        )
+    arrays = {
+        name: _fit_array(getattr(scene, name), height, width, missing)
+        for name, missing in MISSING.items()
+        if getattr(scene, name) is not None
+    }
+    return replace(scene, **arrays, info=replace(scene.info, rows_cropped=max(0, scene.info.rows - height)))
+
+
+# What a pixel outside the product holds, for each array of a native scene.
+MISSING = {
+    "refs": MISSING_REFLECTANCE,
+    "bts": MISSING_TEMPERATURE_K,
+    "rads": 0.0,
+    "bayes": 0,
+    "summary": 0,
+    "valid": 0,
+    "label_valid": 0,
+    "measured": 0,
+    "flags": 0,
+    "latitude": np.nan,
+    "longitude": np.nan,
+}
+
+
+def _fit_array(array: np.ndarray, height: int, width: int, missing: float) -> np.ndarray:
+    kept = array[:height, :width]
+    fitted = np.full((height, width, *array.shape[2:]), missing, array.dtype)
+    fitted[: kept.shape[0], : kept.shape[1]] = kept
+    return fitted

@@ -1,0 +1,215 @@
+"""Edge: shards, one HDF5 file a product: written whole or not at all, read in full or by windows, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from preprocess.errors import UserError
+from preprocess.files import whole_file
+from preprocess.published import read_published_array, read_published_info
+from preprocess.scene import Scene, SceneInfo
+from preprocess.shard_fields import BY_NAME, FIELDS, FLAG_MASKS, FLAG_MEANINGS, PUBLISHED
+
+FORMAT = "jaxmask shard 1"
+SUFFIXES = (".hdf", ".h5")
+
+# gzip at its fastest after byte shuffling needs no plugin in any HDF5 reader.
+CHUNK = 256
+COMPRESSION: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+
+
+def write_shard(path: Path, scene: Scene) -> None:
+    """Write `scene` to `path`, which appears only when complete; an old shard there is replaced.
+
+    Raises ValueError if an array of the scene does not have the shape and dtype of its dataset.
+    """
+    height, width = scene.refs.shape[:2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update(_attributes(scene.info))
+        for field in FIELDS:
+            array = getattr(scene, field.name)
+            if array is None and field.optional:
+                continue
+            shape = field.shape(height, width)
+            if array.shape != shape or array.dtype != field.dtype:
+                raise ValueError(f"{field.name} must be {shape} {field.dtype}; found {array.shape} {array.dtype}")
+            chunks = (min(CHUNK, height), min(CHUNK, width), *shape[2:])
+            dataset = file.create_dataset(field.name, data=array, chunks=chunks, **COMPRESSION)
+            dataset.attrs.update({"units": field.units, "long_name": field.long_name})
+        file["flags"].attrs.update({"flag_masks": np.array(FLAG_MASKS, np.uint16), "flag_meanings": FLAG_MEANINGS})
+
+
+def read_shard(path: Path) -> Scene:
+    """Read a whole shard, ours or one of the original's; raises UserError if it is neither."""
+    with _open(path) as file:
+        info = _info(file, path)
+        arrays: dict[str, Any] = {
+            field.name: _read(file, field.name, ...) if _offers(file, field.name) else None for field in FIELDS
+        }
+    return Scene(**arrays, info=info)
+
+
+def read_info(path: Path) -> SceneInfo:
+    """The attributes of a shard whose datasets have the right names, shapes and types (values are not read)."""
+    with _open(path) as file:
+        return _info(file, path)
+
+
+def read_window(
+    source: Path | h5py.File, rows: slice, columns: slice, names: Sequence[str] = ("refs", "bts")
+) -> dict[str, np.ndarray]:
+    """Read one window of the named datasets, from a path or an open file; only its chunks are touched.
+
+    Returns arrays (rows, columns[, channels]) of the types of shard_fields, derived where the original stored
+    none. Raises UserError naming the file for a dataset that is not there.
+    """
+    if isinstance(source, Path):
+        with _open(source) as file:
+            return read_window(file, rows, columns, names)
+    for name in names:
+        if not _offers(source, name):
+            raise UserError(f"{source.filename}: no dataset '{name}'; make the shard again with preprocess.convert")
+    return {name: _read(source, name, (rows, columns)) for name in names}
+
+
+def validate(path: Path) -> SceneInfo:
+    """Check everything that holds of a shard, values included; returns its attributes, raises UserError if not."""
+    info = read_info(path)
+    scene = read_shard(path)
+    for name in ("refs", "bts"):
+        if not np.isfinite(getattr(scene, name)).all():
+            raise UserError(f"{path}: '{name}' must be finite everywhere; found NaN or infinity: convert it again")
+    for name in ("valid", "label_valid"):
+        if getattr(scene, name).max(initial=0) > 1:
+            raise UserError(f"{path}: '{name}' must be 0 or 1; found {getattr(scene, name).max()}: convert it again")
+    return info
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """The shards in `folder`/day and `folder`/night, in `folder` itself, or the one file `folder`; sorted by name.
+
+    Raises UserError if there are none.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder or shard; expected the output of preprocess.convert")
+    found = [
+        path
+        for part in (folder / "day", folder / "night", folder)
+        for path in part.glob("*")
+        if path.suffix in SUFFIXES and not path.name.startswith(".")
+    ]
+    if not found:
+        raise UserError(
+            f"{folder}: no shards (*.hdf) in it, nor in its day/ or night/; make them by preprocess.convert"
+        )
+    return sorted(found, key=lambda path: path.name)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such shard") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a shard (HDF5 file); found a folder") from None
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{path}: expected a shard (HDF5 file); found no HDF5 or a truncated one ({error}): convert it again"
+        ) from error
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            raise UserError(f"{path}: damaged ({error}); convert it again") from error
+
+
+def _is_published(file: h5py.File) -> bool:
+    return "format" not in file.attrs
+
+
+def _offers(file: h5py.File, name: str) -> bool:
+    return name in file or (_is_published(file) and name in BY_NAME and not BY_NAME[name].optional)
+
+
+def _read(file: h5py.File, name: str, where: Any) -> np.ndarray:
+    if _is_published(file):
+        return read_published_array(file, name, where)
+    array: np.ndarray = file[name][where]
+    return array
+
+
+def _info(file: h5py.File, path: Path) -> SceneInfo:
+    """Check the datasets' names, shapes and types; return the attributes."""
+    if _is_published(file):
+        _check_published(file, path)
+        return read_published_info(file, path)
+    if file.attrs["format"] != FORMAT:
+        raise UserError(f"{path}: expected the format '{FORMAT}'; found '{file.attrs['format']}': convert it again")
+    if "refs" not in file:
+        raise UserError(f"{path}: no dataset 'refs'; convert it again")
+    height, width = file["refs"].shape[:2]
+    for field in FIELDS:
+        if field.name not in file:
+            if field.optional:
+                continue
+            raise UserError(f"{path}: no dataset '{field.name}'; convert it again")
+        _check_dataset(file, path, field.name, field.shape(height, width), field.dtype)
+    try:
+        return _from_attributes(file.attrs)
+    except KeyError as error:
+        raise UserError(f"{path}: no attribute {error}; convert it again") from None
+
+
+def _check_published(file: h5py.File, path: Path) -> None:
+    missing = [name for name in PUBLISHED if name not in file and name != "rads"]
+    if missing:
+        raise UserError(
+            f"{path}: not a shard: no attribute 'format' and no dataset {', '.join(missing)}; "
+            f"expected a file of preprocess.convert, or of the original with {', '.join(PUBLISHED)}"
+        )
+    height, width = file["refs"].shape[:2]
+    for name in PUBLISHED:
+        if name in file:
+            _check_dataset(file, path, name, BY_NAME[name].shape(height, width), None)
+
+
+def _check_dataset(file: h5py.File, path: Path, name: str, shape: tuple[int, ...], dtype: str | None) -> None:
+    found = file[name]
+    if found.shape != shape or (found.dtype != dtype if dtype else found.dtype.kind not in "fui"):
+        raise UserError(
+            f"{path}: dataset '{name}' must be {shape} {dtype or 'numbers'}; "
+            f"found {found.shape} {found.dtype}: convert it again"
+        )
+
+
+def _attributes(info: SceneInfo) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "writer": f"jaxmask {importlib.metadata.version('jaxmask')}",
+        **dataclasses.asdict(info),
+    }
+
+
+def _from_attributes(attributes: h5py.AttributeManager) -> SceneInfo:
+    values = {field.name: _plain(attributes[field.name]) for field in dataclasses.fields(SceneInfo)}
+    return SceneInfo(**values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
+    return value.item() if isinstance(value, np.generic) else value
