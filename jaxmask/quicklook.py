@@ -1,0 +1,42 @@
+"""Edge: one scene and its mask as a PNG file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxmask import panels
+from jaxmask.colour import daylight, false_colour
+from preprocess.errors import UserError
+from preprocess.files import whole_file
+from preprocess.scene import Scene
+
+THRESHOLD = 0.5
+
+__all__ = ["false_colour", "save_quicklook"]
+
+
+def save_quicklook(
+    path: Path,
+    scene: Scene,
+    probability: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    threshold: float = THRESHOLD,
+) -> None:
+    """Write `path`, a PNG of false colour with the mask's outline beside the network's output, whole or not at all.
+
+    probability: (H, W) float, the output q (1 = cloud); valid: (H, W) bool, where it counts. Raises UserError if
+    these and the scene differ in size.
+    """
+    if not (scene.refs.shape[:2] == probability.shape == valid.shape):
+        raise UserError(
+            f"{path}: a quicklook needs scene and mask of one size; found a scene of {scene.refs.shape[:2]}, a mask of "
+            f"{probability.shape} and its validity of {valid.shape}: make the mask from this scene"
+        )
+    base = false_colour(scene.refs, scene.bts, daylight(scene.refs), np.asarray(scene.valid)[..., 0] > 0)
+    title = f"{scene.info.product}   {scene.info.start_time}"
+    picture = panels.quicklook(base, probability, np.asarray(valid, bool), threshold, title)
+    with whole_file(path) as partial:
+        partial.write_bytes(picture)
