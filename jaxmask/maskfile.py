@@ -1,0 +1,147 @@
+"""Edge: mask files `NAME.h5`: the network's output for one product, where it is valid, and how it came to be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from preprocess.errors import UserError
+from preprocess.files import whole_file
+
+MASK_SUFFIX = ".h5"
+PREDICTIONS_NAME = "sst_predictions.h5"
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One product's mask.
+
+    name: the product's name without `.SEN3`; probability: (H, W) float32, the network's sigmoid output q, or P(cloud)
+    where `attributes["quantity"]` says "P"; valid: (H, W) bool; attributes: plain str, int, float, bool
+    (`model` digest, `convention`, `threshold`, ...), empty for the original's files.
+    """
+
+    name: str
+    probability: np.ndarray
+    valid: np.ndarray
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def threshold(self) -> float:
+        """A pixel is cloud where `probability` exceeds this."""
+        return float(self.attributes.get("threshold", DEFAULT_THRESHOLD))
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """Write `mask` (1,H,W,1) float32 and `valid` (1,H,W,1) uint8, whole or not at all.
+
+    Both lie uncompressed and in one piece, as the original's: single pixels are then read without the rest.
+    Raises ValueError if shapes differ or a probability is not finite.
+    """
+    if mask.probability.ndim != 2 or mask.probability.shape != mask.valid.shape:
+        raise ValueError(f"mask and valid must be (H, W); found {mask.probability.shape} and {mask.valid.shape}")
+    if not np.isfinite(mask.probability).all():
+        raise ValueError(f"{mask.name}: the mask holds values that are not finite")
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+        file["mask"] = mask.probability.astype(np.float32)[None, :, :, None]
+        file["valid"] = mask.valid.astype(np.uint8)[None, :, :, None]
+        file.attrs.update(mask.attributes)
+
+
+def read_mask(path: Path) -> Mask:
+    """Read a mask file of ours or of the original (float64, no `valid`, no attributes: then valid everywhere).
+
+    Values that are not finite count as invalid and read as 0.5, no decision. Raises UserError naming the file,
+    the dataset, what was expected and found.
+    """
+    with _opened(path) as file:
+        values = _dataset(path, file, "mask")[0, :, :, 0].astype(np.float32)
+        valid = np.isfinite(values)
+        if "valid" in file:
+            valid &= _dataset(path, file, "valid", values.shape)[0, :, :, 0] > 0
+        return Mask(path.stem, np.nan_to_num(values, nan=0.5, posinf=0.5, neginf=0.5), valid, _attributes(file))
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """The attributes of a mask file, after a check that its datasets are whole; UserError as `read_mask`."""
+    with _opened(path) as file:
+        shape = _dataset(path, file, "mask").shape[1:3]
+        if "valid" in file:
+            _dataset(path, file, "valid", shape)
+        return _attributes(file)
+
+
+def read_points(path: Path, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Read a mask at pixels (rows, columns), both (N,) int.
+
+    Returns values (N,) float64, valid (N,) bool, inside (N,) bool (False for pixels beyond the mask: their value
+    is NaN), and the mask's threshold. Only the pages that hold the points are read where the file allows it.
+    """
+    with _opened(path) as file:
+        data = _dataset(path, file, "mask")
+        height, width = data.shape[1:3]
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        values = np.full(rows.shape, np.nan)
+        values[inside] = _at(path, data, rows[inside], columns[inside])
+        valid = np.isfinite(values)
+        if "valid" in file:
+            flags = _dataset(path, file, "valid", (height, width))
+            valid[inside] &= _at(path, flags, rows[inside], columns[inside]) > 0
+        return values, valid, inside, float(_attributes(file).get("threshold", DEFAULT_THRESHOLD))
+
+
+def find_masks(folder: Path) -> list[Path]:
+    """The mask files directly in `folder`, sorted by name; UserError if the folder is missing or has none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected the folder of masks that jaxmask.infer wrote")
+    masks = sorted(path for path in folder.glob(f"*{MASK_SUFFIX}") if _is_mask_name(path))
+    if not masks:
+        raise UserError(f"{folder} holds no masks (NAME{MASK_SUFFIX}); run jaxmask.infer first")
+    return masks
+
+
+def product_info(mask: Mask) -> dict[str, Any]:
+    """The product's information that `infer` stored with the mask as JSON; empty for the original's files."""
+    return dict(json.loads(mask.attributes.get("product", "{}")))
+
+
+def _is_mask_name(path: Path) -> bool:
+    return path.name != PREDICTIONS_NAME and not path.name.startswith(".")
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise UserError(f"{path}: no such mask file")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(f"{path} is not a whole HDF5 file ({error}); remove it and run jaxmask.infer again") from error
+
+
+def _dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] | None = None) -> h5py.Dataset:
+    data = file.get(name)
+    if not isinstance(data, h5py.Dataset):
+        raise UserError(f"{path}: expected a dataset '{name}' (1,H,W,1), found {sorted(file) or 'none'}")
+    fits = data.ndim == 4 and data.shape == (1, *(size or data.shape[1:3]), 1)
+    if not fits or data.dtype.kind not in "fiub":
+        wanted = f"(1, {size[0]}, {size[1]}, 1)" if size else "(1, H, W, 1)"
+        raise UserError(f"{path}: '{name}' should be numbers of shape {wanted}, found {data.dtype} {data.shape}")
+    return data
+
+
+def _at(path: Path, data: h5py.Dataset, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    offset = data.id.get_offset()  # None where the data are in chunks
+    if offset is None:
+        return data[0, :, :, 0][rows, columns]
+    mapped = np.memmap(path, data.dtype, "r", offset, data.shape[1:3])
+    return np.asarray(mapped[rows, columns])
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
