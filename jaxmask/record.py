@@ -1,0 +1,81 @@
+"""Edge: `config.json` of a model folder: what a model learnt from, and whether another run would learn the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxmask.config import TrainConfig, changed_flag, to_json
+from jaxmask.results import versions
+from jaxmask.split import Split
+from jaxmask.training_set import TrainingSet
+from preprocess.errors import UserError
+from preprocess.files import write_json
+
+RECORD_NAME = "config.json"
+INPUT_KINDS = ("convention", "calibration", "regridding", "label_rule")
+NAMED_AT_MOST = 3
+
+Record = dict[str, Any]
+
+
+def make_record(config: TrainConfig, global_batch: int, data: TrainingSet, split: Split) -> Record:
+    """Return what `config.json` holds, as a JSON object."""
+    return {
+        "flags": to_json(config),
+        "global_batch_size": global_batch,
+        **{kind: getattr(data.info, kind) for kind in INPUT_KINDS},
+        "features": config.features,
+        "patch_size": config.patch_size,
+        "positive_weight": config.wbce,
+        "split": {"train": list(split.train), "test": list(split.test)},
+        "left_out": {"unlabelled": list(data.unlabelled), "unreadable": [failure.item for failure in data.failures]},
+        "versions": versions(),
+    }
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write `config.json`, whole or not at all."""
+    write_json(folder / RECORD_NAME, record)
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return what `config.json` holds; None if there is none; UserError if it is not a record of training."""
+    path = folder / RECORD_NAME
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        complete = {"flags", "global_batch_size", "split", *INPUT_KINDS} <= record.keys()
+    except (ValueError, AttributeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: expected the record of a training; put it back as it was, or start anew: --overwrite")
+    return record
+
+
+def check_same_task(folder: Path, recorded: Record, config: TrainConfig, record: Record) -> None:
+    """Raise UserError, naming what differs, unless the run of `record` would go on with what `folder` began."""
+    differs = changed_flag(recorded["flags"], config) or _changed_input(recorded, record)
+    if recorded["global_batch_size"] != record["global_batch_size"]:
+        differs = differs or f"--global-batch-size {recorded['global_batch_size']}, not {record['global_batch_size']}"
+    if differs:
+        raise UserError(
+            f"{folder} holds a training begun with {differs}: repeat the command with what it began with, choose "
+            "another folder, or remove that training and start anew by --overwrite"
+        )
+
+
+def _changed_input(recorded: Record, record: Record) -> str | None:
+    for kind in INPUT_KINDS:
+        if recorded[kind] != record[kind]:
+            return f"{kind.replace('_', ' ')} {recorded[kind]}, not {record[kind]}"
+    for part in ("train", "test"):
+        before, now = set(recorded["split"][part]), set(record["split"][part])
+        changes = [f"{name} is gone" for name in sorted(before - now)] + [
+            f"{name} is new" for name in sorted(now - before)
+        ]
+        if changes:
+            return f"other products to {part} on ({', '.join(changes[:NAMED_AT_MOST])})"
+    return None
