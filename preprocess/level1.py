@@ -75,6 +75,7 @@ class Product:
     grid_500m: Grid
     grid_1km: Grid
     grid_tie: Grid
+    manifest_md5: str = ""  # of xfdumanifest.xml, which holds the MD5 of every file; "" without one
 
     def flag(self, field: str, meaning: str) -> np.ndarray:
         """Where the flag `meaning` of `field` ("confidence", "cloud", "bayes") is set: bool (R, C)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 # PPP_SL_1_RBT____<start>_<stop>_<creation>_<duration>_<cycle>_<orbit>_<frame>_<centre>_<class>_<time>_<collection>,
 # from the S3 PDGS file naming convention (GMES-S3GS-EOPG-TN-09-0009).
-PRODUCT_NAME = re.compile(r"(S3[A-D])_SL_1_RBT____(\d{8}T\d{6})_\d{8}T\d{6}_\d{8}T\d{6}_.*_(\w{3})")
+PRODUCT_NAME = re.compile(r"(S3[A-D])_SL_1_RBT____(\d{8}T\d{6})_\d{8}T\d{6}_\d{8}T\d{6}_.*_(\d{3})")
 SUFFIX = ".SEN3"
 
 

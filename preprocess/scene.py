@@ -6,35 +6,40 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from preprocess.conventions import (
+    MISSING_RADIANCE,
+    MISSING_REFLECTANCE,
+    MISSING_TEMPERATURE_K,
+    REFERENCE_HEIGHT,
+    REFERENCE_WIDTH,
+    native_arrays,
+    native_irradiance,
+    reference_arrays,
+    reference_irradiance,
+)
 from preprocess.errors import UserError
+from preprocess.level1 import Product
+from preprocess.quality import CONFIDENCE_BITS, is_labelled
+from preprocess.radiometry import CALIBRATIONS, calibration_factors
+
+__all__ = [
+    "CALIBRATIONS",
+    "CONFIDENCE_BITS",
+    "CONVENTIONS",
+    "LABEL_RULES",
+    "MISSING_REFLECTANCE",
+    "MISSING_TEMPERATURE_K",
+    "REFERENCE_HEIGHT",
+    "REFERENCE_WIDTH",
+    "Scene",
+    "SceneInfo",
+    "fit",
+    "make_scene",
+]
 
 CONVENTIONS = ("native", "reference")
-CALIBRATIONS = ("none", "notice")
-LABEL_RULE = "any"
-
-REFERENCE_HEIGHT = 1200
-REFERENCE_WIDTH = 1500
-
-MISSING_REFLECTANCE = 0.0
-MISSING_TEMPERATURE_K = 270.0
-
-# confidence_in of the measured product (collection 002); `Scene.flags` always uses these bits.
-CONFIDENCE_BITS = {
-    "coastline": 1,
-    "ocean": 2,
-    "tidal": 4,
-    "land": 8,
-    "inland_water": 16,
-    "unfilled": 32,
-    "cosmetic": 256,
-    "duplicate": 512,
-    "day": 1024,
-    "twilight": 2048,
-    "sun_glint": 4096,
-    "snow": 8192,
-    "summary_cloud": 16384,
-    "summary_pointing": 32768,
-}
+REGRIDDINGS = {"native": "mean", "reference": "resize"}
+LABEL_RULES = ("any",)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class SceneInfo:
     start_offset: int
     irradiances: tuple[float, ...]  # S1..S6, mW m-2 nm-1
     sun_distance_au: float  # NaN if unknown; recorded, not applied
+    manifest_md5: str = ""  # of the product's manifest: tells another version of the same name; "" if unknown
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,49 @@ class Scene:
     latitude: np.ndarray  # (H, W) f4, degrees north, NaN outside
     longitude: np.ndarray  # (H, W) f4, degrees east, NaN outside
     info: SceneInfo
+
+
+def make_scene(
+    product: Product,
+    *,
+    convention: str = "native",
+    calibration: str = "none",
+    label_rule: str = "any",
+    rads: bool = False,
+) -> Scene:
+    """Bring a product onto one 1 km grid: its own (R, C) if native, 1200 x 1500 if reference; `rads` keeps radiances.
+
+    Raises UserError for an unknown convention, calibration or label rule.
+    """
+    for flag, value, known in (("convention", convention, CONVENTIONS), ("label-rule", label_rule, LABEL_RULES)):
+        if value not in known:
+            raise UserError(f"--{flag} must be one of {', '.join(known)}; found {value}")
+    factors = calibration_factors(calibration, product.collection)
+    native = convention == "native"
+    arrays = (native_arrays if native else reference_arrays)(product, factors, rads=rads)
+    irradiance = (native_irradiance if native else reference_irradiance)(product)
+    rows, columns = product.bt.shape[1:]
+    info = SceneInfo(
+        product=product.name,
+        platform=product.platform,
+        start_time=product.start_time,
+        collection=product.collection,
+        convention=convention,
+        calibration=calibration,
+        regridding=REGRIDDINGS[convention],
+        label_rule=label_rule,
+        labelled=is_labelled(product),
+        day=bool(product.flag("confidence", "day").all()),
+        rows_cropped=0,
+        rows=rows,
+        columns=columns,
+        track_offset=product.grid_1km.track_offset,
+        start_offset=product.grid_1km.start_offset,
+        irradiances=tuple(irradiance.tolist()),
+        sun_distance_au=product.sun_distance_au,
+        manifest_md5=product.manifest_md5,
+    )
+    return Scene(**arrays, info=info)  # type: ignore[arg-type]
 
 
 def fit(scene: Scene, height: int, width: int) -> Scene:
@@ -103,7 +152,7 @@ def fit(scene: Scene, height: int, width: int) -> Scene:
 MISSING = {
     "refs": MISSING_REFLECTANCE,
     "bts": MISSING_TEMPERATURE_K,
-    "rads": 0.0,
+    "rads": MISSING_RADIANCE,
     "bayes": 0,
     "summary": 0,
     "valid": 0,

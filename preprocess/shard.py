@@ -64,6 +64,14 @@ def read_info(path: Path) -> SceneInfo:
         return _info(file, path)
 
 
+def read_layout(path: Path) -> tuple[int, int, bool]:
+    """Height, width, and whether the radiances are there."""
+    with _open(path) as file:
+        _info(file, path)
+        height, width = file["refs"].shape[:2]
+        return height, width, "rads" in file
+
+
 def read_window(
     source: Path | h5py.File, rows: slice, columns: slice, names: Sequence[str] = ("refs", "bts")
 ) -> dict[str, np.ndarray]:
@@ -205,8 +213,12 @@ def _attributes(info: SceneInfo) -> dict[str, Any]:
 
 
 def _from_attributes(attributes: h5py.AttributeManager) -> SceneInfo:
-    values = {field.name: _plain(attributes[field.name]) for field in dataclasses.fields(SceneInfo)}
-    return SceneInfo(**values)
+    known = (
+        field
+        for field in dataclasses.fields(SceneInfo)
+        if field.name in attributes or field.default is dataclasses.MISSING
+    )
+    return SceneInfo(**{field.name: _plain(attributes[field.name]) for field in known})
 
 
 def _plain(value: Any) -> Any:

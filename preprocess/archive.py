@@ -1,0 +1,112 @@
+"""Edge: a zip that holds one product: what is in it, or why it is not to be trusted."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from preprocess.errors import UserError
+from preprocess.names import SUFFIX
+
+GIB = 2**30
+MAX_FILE_BYTES = 1 * GIB  # the largest file of a full product has 40 MB
+MAX_PRODUCT_BYTES = 4 * GIB  # a full product has 0.5 GB
+MAX_FILES = 1000  # a full product has 111
+# netCDF files are compressed inside, so a zip hardly shrinks them; only small XML files shrink well.
+MAX_RATIO = 200
+MAX_RATIO_FROM_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An open zip, the name of the .SEN3 folder in it, and its files by their names in that folder."""
+
+    path: Path
+    name: str  # with .SEN3
+    members: dict[str, zipfile.ZipInfo]
+    zip: zipfile.ZipFile
+
+    def read(self, file: str) -> bytes:
+        """The bytes of one file, their CRC checked; raises UserError if they are damaged."""
+        try:
+            return self.zip.read(self.members[file])
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+            raise UserError(f"{self.path}: {file} in it is damaged ({error}); fetch the zip again") from error
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a zip holding one .SEN3 folder, and check every name and size in it before anything is unpacked.
+
+    Raises UserError for what is no zip, is truncated, or is hostile: absolute or climbing paths, links,
+    encryption, duplicates, several products, absurd sizes.
+    """
+    try:
+        opened = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such zip") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: expected a zip; found a folder") from None
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path}: not a zip, or a truncated one ({error}); fetch it again") from error
+    with opened:
+        members = [info for info in opened.infolist() if not info.is_dir()]
+        for info in members:
+            _check_name(path, info)
+            _check_kind(path, info)
+        folder = _product_folder(path, members)
+        _check_sizes(path, members)
+        yield Archive(path, folder.name, _by_name(path, folder, members), opened)
+
+
+def _check_name(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.orig_filename
+    parts = name.split("/")
+    if "\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
+        raise UserError(f"{path}: refused: {name!r} in it is not a plain relative path; nothing of it was unpacked")
+
+
+def _check_kind(path: Path, info: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        what = "a link" if kind == stat.S_IFLNK else "no plain file"
+        raise UserError(f"{path}: refused: {info.filename!r} in it is {what}; nothing of it was unpacked")
+    if info.flag_bits & 1:
+        raise UserError(f"{path}: refused: {info.filename!r} in it is encrypted; give a zip without a password")
+
+
+def _product_folder(path: Path, members: list[zipfile.ZipInfo]) -> PurePosixPath:
+    folders = {PurePosixPath(info.filename).parent for info in members}
+    if len(folders) != 1 or not (folder := folders.pop()).name.endswith(SUFFIX):
+        found = ", ".join(sorted({PurePosixPath(info.filename).parts[0] for info in members})[:3]) or "nothing"
+        raise UserError(f"{path}: expected exactly one folder NAME{SUFFIX} with plain files in it; found {found}")
+    return folder
+
+
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_FILES:
+        raise UserError(f"{path}: refused: {len(members)} files in it; a product has at most {MAX_FILES}")
+    for info in members:
+        ratio = info.file_size / max(1, info.compress_size)
+        absurd = info.file_size > MAX_RATIO_FROM_BYTES and ratio > MAX_RATIO
+        if info.file_size > MAX_FILE_BYTES or absurd:
+            raise UserError(
+                f"{path}: refused: {info.filename!r} in it would unpack to {info.file_size} bytes, {ratio:.0f} times "
+                f"its packed size; at most {MAX_FILE_BYTES} bytes and {MAX_RATIO} times are believable"
+            )
+    total = sum(info.file_size for info in members)
+    if total > MAX_PRODUCT_BYTES:
+        raise UserError(
+            f"{path}: refused: it would unpack to {total} bytes; at most {MAX_PRODUCT_BYTES} are believable"
+        )
+
+
+def _by_name(path: Path, folder: PurePosixPath, members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    named = {PurePosixPath(info.filename).name: info for info in members}
+    if len({name.lower() for name in named}) != len(members):
+        raise UserError(f"{path}: refused: {folder.name} in it holds two files of the same name; fetch it again")
+    return named

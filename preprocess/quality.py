@@ -1,0 +1,75 @@
+"""What is known about each pixel of a product: data or fill, label or none, measurement or not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from preprocess.grid import any_2x2
+from preprocess.level1 import FlagField, Product
+
+# bayes_in of a pixel, or of a whole product, for which the processor did not compute it.
+BAYES_NOT_COMPUTED = 255
+
+# confidence_in of the measured product (collection 002); the flags of scenes and shards always use these bits.
+CONFIDENCE_BITS = {
+    "coastline": 1,
+    "ocean": 2,
+    "tidal": 4,
+    "land": 8,
+    "inland_water": 16,
+    "unfilled": 32,
+    "cosmetic": 256,
+    "duplicate": 512,
+    "day": 1024,
+    "twilight": 2048,
+    "sun_glint": 4096,
+    "snow": 8192,
+    "summary_cloud": 16384,
+    "summary_pointing": 32768,
+}
+
+
+def valid_pixels(product: Product) -> np.ndarray:
+    """Where S8 and S9 hold data: bool (R, C)."""
+    return ~np.isnan(product.bt[1:]).any(axis=0)
+
+
+def labelled_pixels(product: Product) -> np.ndarray:
+    """Where the Bayesian label was computed for a pixel that was filled: bool (R, C)."""
+    return (product.flags["bayes"].values != BAYES_NOT_COMPUTED) & ~product.flag("confidence", "unfilled")
+
+
+def is_labelled(product: Product) -> bool:
+    """Whether bayes_in was computed for any pixel at all."""
+    return bool((product.flags["bayes"].values != BAYES_NOT_COMPUTED).any())
+
+
+def measured_channels(product: Product, sun_up: np.ndarray) -> np.ndarray:
+    """Bit c-1 set where the value of channel Sc is a measurement: u2 (R, C).
+
+    S7..S9: not fill, no exception but saturation, not cosmetic. S1..S6: the same for at least one of the four
+    500 m pixels that are averaged (cosmetic is known at 1 km only), and the sun is up (`sun_up`, bool (R, C)).
+    """
+    allowed = np.uint8(product.flags["exception"].mask("saturation"))
+    genuine = ~product.flag("confidence", "cosmetic")
+    lit = genuine & sun_up
+    measured = np.zeros(sun_up.shape, np.uint16)
+    for index, (radiance, exception) in enumerate(zip(product.radiance, product.radiance_exception, strict=True)):
+        some = any_2x2(~np.isnan(radiance) & (exception & ~allowed == 0))
+        measured |= (some & lit).astype(np.uint16) << np.uint16(index)
+    for index, (bt, exception) in enumerate(zip(product.bt, product.bt_exception, strict=True), len(product.radiance)):
+        whole = ~np.isnan(bt) & (exception & ~allowed == 0)
+        measured |= (whole & genuine).astype(np.uint16) << np.uint16(index)
+    return measured
+
+
+def standard_flags(confidence: FlagField) -> np.ndarray:
+    """confidence_in in the bits of CONFIDENCE_BITS, u2: as it was, unless a processor has moved its bits."""
+    named = dict(zip(confidence.meanings, confidence.masks, strict=True))
+    if all(named.get(meaning) == bit for meaning, bit in CONFIDENCE_BITS.items()):
+        return confidence.values.astype(np.uint16)
+    flags = np.zeros(confidence.values.shape, np.uint16)
+    for meaning, bit in CONFIDENCE_BITS.items():
+        if meaning in named:
+            flags[confidence.holds(meaning)] |= np.uint16(bit)
+    return flags
