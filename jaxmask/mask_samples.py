@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxmask.matchups import Table, pixel_indices, product_names
 from jaxmask.maskfile import read_points
+from jaxmask.matchups import Table, pixel_indices, product_names
 from preprocess.command import Failure, log
 from preprocess.errors import UserError
 from preprocess.pool import one_line

@@ -60,8 +60,9 @@ def _checked(path: Path, columns: Columns, required: Sequence[str]) -> Columns:
 
 def _read_hdf(path: Path) -> Columns:
     with h5py.File(path, "r") as file:
-        groups: dict[str, h5py.Group] = {}
-        file.visititems(lambda name, item: groups.update({name: item}) if "pandas_type" in item.attrs else None)
+        found_groups: dict[str, h5py.Group] = {}
+        file.visititems(lambda name, item: found_groups.update({name: item}) if "pandas_type" in item.attrs else None)
+        groups = {name: item for name, item in found_groups.items() if "/meta/" not in name}  # of categories
         if len(groups) != 1:
             found = ", ".join(groups) or "none"
             raise UserError(f"{path}: expected one pandas table in the file, found {found}; write one with to_hdf")
@@ -102,11 +103,11 @@ def _read_frame_table(data: h5py.Dataset) -> Columns:
     """pandas' table format: one record a row; which columns a field holds is a pickled list in `FIELD_kind`."""
     records, columns = data[()], Columns()
     for field in [name for name in records.dtype.names if name != "index"]:
-        if _text(data.attrs.get(f"{field}_meta", b"")) == "category":
-            raise UserError(f"{data.file.filename}: column {field} is categorical; save it as plain strings")
         names = loads(_bytes(data.attrs[f"{field}_kind"]))
         if not isinstance(names, list):
             raise UnsafePickleError(f"holds a {type(names).__name__} where a list of names should be")
+        if _text(data.attrs.get(f"{field}_meta", b"")) == "category":
+            raise UserError(f"{data.file.filename}: column {names[0]} is categorical; save it as plain strings")
         values = records[field].reshape(len(records), len(names))
         columns.update({str(name): _plain(values[:, i]) for i, name in enumerate(names)})
     return columns
@@ -171,7 +172,7 @@ def _unmasked(values: np.ndarray) -> np.ndarray:
     if not isinstance(values, np.ma.MaskedArray):
         return values
     if values.dtype.kind in "fiu" and np.ma.is_masked(values):
-        return np.asarray(values.astype(np.float64).filled(np.nan))
+        return np.ma.filled(values.astype(np.float64), np.nan)
     return np.asarray(values.data)
 
 

@@ -1,10 +1,10 @@
 """Match-ups of satellite and buoy: which rows count, and the statistics of their temperature differences.
 
-Filters and the five `reference` numbers are the original's (../shared/reference/README.md, "match-ups" and "statistics").
-`statistics` differs from them in three ways. The oblique zenith angle and the oblique cloud probability are asked only of
-dual-view retrievals (D2, D3): a nadir retrieval (N2, N3) outside the dual swath has neither, and the original's filter would
-drop it. Longitudes are compared across the date line. And all masks are judged against the same eligible rows, so that
-each count comes with its coverage.
+Filters and the five `reference` numbers are the original's (../shared/reference/README.md, "match-ups" and
+"statistics"). `statistics` differs from them in three ways. The oblique zenith angle and the oblique cloud probability
+are asked only of dual-view retrievals (D2, D3): a nadir retrieval (N2, N3) outside the dual swath has neither, and the
+original's filter would drop it. Longitudes are compared across the date line. And all masks are judged against the
+same eligible rows, so that each count comes with its coverage.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RSD_PER_MAD = 1.4826  # standard deviation of a Gaussian over its median absolut
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A retrieval of sea-surface temperature: its code in `sst_algorithm_type`, its column, what it looks at and when."""
+    """A retrieval of sea-surface temperature: its code in `sst_algorithm_type`, its column, its views and its time."""
 
     name: str
     code: int
@@ -68,7 +68,7 @@ REQUIRED_COLUMNS = (
 
 
 def product_names(paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split `paths` (N,) str, `.../NAME.SEN3`, into names (P,) without repetition and inverse (N,), so names[inverse]."""
+    """Products named by `paths` (N,) str, `.../NAME.SEN3`: names (P,), sorted, and the index (N,) of each path's."""
     unique, inverse = np.unique(paths, return_inverse=True)
     bases = [str(path).rstrip("/\\").replace("\\", "/").rpartition("/")[2] for path in unique]
     names, of_path = np.unique(np.array([base.removesuffix(".SEN3") for base in bases], str), return_inverse=True)
@@ -111,7 +111,7 @@ def retrieved(table: Table, algorithm: Algorithm) -> np.ndarray:
 
 
 def bayes_clear(table: Table, *, dual_view: bool, threshold: float = BAYES_THRESHOLD) -> np.ndarray:
-    """Rows (N,) bool that the operational Bayes mask calls clear, in the nadir view, and in the oblique if `dual_view`."""
+    """Rows (N,) bool that the operational Bayes mask calls clear: in nadir view, and in the oblique if `dual_view`."""
     nadir = table["pcloudn"] < threshold
     return nadir & (table["pcloudo"] < threshold) if dual_view else nadir
 
@@ -162,8 +162,8 @@ def statistics(
 ) -> list[dict[str, Any]]:
     """One record for each mask and algorithm: count, coverage, median and rsd in K.
 
-    decided: (N,) bool, rows at whose pixel every mask has a decision. clear: mask name -> rows (N,) bool that it calls clear,
-    or one such array for each algorithm's name. Coverage = count / eligible, eligible the rows of the algorithm
+    decided: (N,) bool, rows at whose pixel every mask has a decision. clear: mask name -> rows (N,) bool that it calls
+    clear, or one such array for each algorithm's name. Coverage = count / eligible, eligible the rows of the algorithm
     that pass all other filters.
     """
     records = []

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+NUMERIC_MODULES = ("numpy.core.numeric", "numpy._core.numeric")
 MULTIARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 PLAIN_DTYPE = re.compile(r"([biufSU]\d{1,6}|O8?|\?)$")
 PLAIN_TYPES = (str, bytes, int, float, bool, type(None))
@@ -72,13 +73,15 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         shape, dtype, fortran, data = _array_state(state)
         order: Any = "F" if fortran else "C"
-        self.array = _objects(data, shape, order) if dtype.code[0] == "O" else _numbers(data, dtype, shape, order)
+        self.array = _objects(data, shape) if dtype.code[0] == "O" else _numbers(data, dtype, shape, order)
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> _Name:
         if module in MULTIARRAY_MODULES and name in ("_reconstruct", "scalar"):
             return _Name(name, _reconstruct if name == "_reconstruct" else _scalar)
+        if module in NUMERIC_MODULES and name == "_frombuffer":
+            return _Name(name, _from_buffer)
         if module == "numpy" and name in ("dtype", "ndarray"):
             return _Name(name, _Dtype if name == "dtype" else None)
         if (module, name) == ("_codecs", "encode"):
@@ -103,6 +106,12 @@ def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", bytes(data) if isinstance(data, bytearray) else data))
+    return array
+
+
 def _scalar(dtype: Any, data: Any = b"") -> Any:
     if not isinstance(dtype, _Dtype) or dtype.code[0] == "O":
         raise UnsafePickleError("holds a scalar of an object type")
@@ -125,12 +134,12 @@ def _array_state(state: Any) -> tuple[tuple[int, ...], _Dtype, bool, Any]:
     return shape, dtype, bool(fortran), data
 
 
-def _objects(data: Any, shape: tuple[int, ...], order: Any) -> np.ndarray:
+def _objects(data: Any, shape: tuple[int, ...]) -> np.ndarray:
     if not isinstance(data, list) or len(data) != math.prod(shape):
         raise UnsafePickleError("holds an object array whose contents don't fit its shape")
     values = np.empty(len(data), object)
     values[:] = [_element(value) for value in data]
-    return values.reshape(shape, order=order)
+    return values.reshape(shape)  # numpy lists objects row by row whatever the array's order
 
 
 def _element(value: Any) -> Any:

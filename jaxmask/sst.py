@@ -25,8 +25,9 @@ from jaxmask.matchups import (
     reference_numbers,
     statistics,
 )
-from preprocess.command import Output, check, finish, log, run
+from preprocess.command import finish, log, run
 from preprocess.files import whole_file, write_json
+from preprocess.flags import Output, check
 
 STATISTICS_NAME = "sst.json"
 TABLE_KEY = "data"
@@ -34,7 +35,7 @@ TABLE_KEY = "data"
 
 @dataclass(frozen=True)
 class SstConfig(Output):
-    """Compare satellite and buoy temperatures under each mask; writes sst.json and sst_predictions.h5 beside the masks."""
+    """Compare satellite and buoy temperatures under each mask; writes sst.json and sst_predictions.h5."""
 
     matchups: Positional[Path]
     """Table of match-ups: pandas HDF, CSV, Parquet or netCDF."""

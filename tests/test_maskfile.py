@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from jaxmask.maskfile import Mask, find_masks, product_info, read_attributes, read_mask, read_points, write_mask
 from preprocess.errors import UserError
 
