@@ -1,0 +1,105 @@
+"""Local launch: who is told what, whose output goes where, and how the first failure ends the rest."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from launch.local import LocalConfig, environment
+from preprocess.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def local(*flags: str, code: str) -> list[str]:
+    return [sys.executable, "-m", "launch.local", *flags, "--", sys.executable, "-c", code]
+
+
+def run_local(*flags: str, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(local(*flags, code=code), cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.quick
+def test_each_process_learns_who_it_is() -> None:
+    config = LocalConfig(processes=3, gpus_per_process=2)
+    assert environment(1, config, 1234) == {
+        "JAXMASK_COORDINATOR": "127.0.0.1:1234",
+        "JAXMASK_NUM_PROCESSES": "3",
+        "JAXMASK_PROCESS_ID": "1",
+        "CUDA_VISIBLE_DEVICES": "2,3",
+    }
+    assert "CUDA_VISIBLE_DEVICES" not in environment(0, LocalConfig(), 1234)
+
+
+def test_a_bad_count_is_refused() -> None:
+    with pytest.raises(UserError, match="--processes must be 1 or more; found 0"):
+        LocalConfig(processes=0)
+
+
+def test_logs_are_told_apart_and_only_the_first_process_has_stdout() -> None:
+    code = "import os, sys; n = os.environ['JAXMASK_PROCESS_ID']; print('out', n); print('log', n, file=sys.stderr)"
+    done = run_local("--processes", "2", code=code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "out 0\n"
+    assert sorted(done.stderr.splitlines()) == ["[0] log 0", "[1] log 1", "[1] out 1"]
+
+
+def test_the_first_failure_ends_all_and_is_named() -> None:
+    code = "import os, sys, time; os.environ['JAXMASK_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(50)"
+    begun = time.monotonic()
+    done = run_local("--processes", "3", code=code)
+    assert done.returncode == 7
+    assert "process 1 failed with exit code 7; ending the 2 still running" in done.stderr
+    assert time.monotonic() - begun < 40  # the others would sleep for 50 s
+
+
+def test_a_killed_process_is_named_by_its_signal() -> None:
+    done = run_local("--processes", "1", code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert done.returncode == 137
+    assert "process 0 failed with signal SIGKILL" in done.stderr
+
+
+def test_items_left_out_or_a_requested_stop_are_no_failure() -> None:
+    code = (
+        "import os, sys, time; n = int(os.environ['JAXMASK_PROCESS_ID']); "
+        "time.sleep(n / 2); print(n); sys.exit([3, 75][n])"
+    )
+    done = run_local("--processes", "2", code=code)
+    assert done.returncode == 75
+    assert "[1] 1" in done.stderr  # the slower one was left to finish
+
+
+def test_a_signal_is_passed_on() -> None:
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGUSR1, lambda *_: sys.exit(75)); "
+        "print('ready', file=sys.stderr, flush=True); time.sleep(50)"
+    )
+    with subprocess.Popen(
+        local("--processes", "2", code=code), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as launcher:
+        assert launcher.stderr is not None
+        for _ in range(2):
+            launcher.stderr.readline()
+        launcher.send_signal(signal.SIGUSR1)
+        assert launcher.wait(timeout=40) == 75
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--processes", "2"], "no command to start: write it after --"),
+        (["--", "/no/such/program"], "/no/such/program can't be started"),
+    ],
+)
+def test_what_cannot_be_started_is_refused(arguments: list[str], message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "launch.local", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
