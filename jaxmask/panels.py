@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,6 +23,7 @@ from jaxmask.figures import PROBABILITY_COLOURS
 PANEL_TITLES = ("false colour", "Bayes label", "U-Net output q", "disagreement")
 WIDE_PIXELS = 1600
 WIDE_LIMIT_BYTES = 600_000
+HEAD, CAPTION, FOOT, GAP = 34, 34, 34, 8  # pixels
 DPI = 100
 STYLE: Any = {"font.size": 9, "axes.titlesize": 9.5, "figure.facecolor": "white", "axes.linewidth": 0.6}
 INK = "#1b1f24"
@@ -74,14 +74,26 @@ def scene_panels(
 
 def wide_picture(scenes: Sequence[ScenePictures]) -> bytes:
     """All scenes, a row each, as one PNG 1600 pixels wide and at most 600 kB: fewer colours are taken until it fits."""
-    full = _render(_wide_figure(scenes))
-    image = Image.open(io.BytesIO(full)).convert("RGB")
-    for colours in (256, 128, 64, 32):
+    image = Image.open(io.BytesIO(_render(_wide_figure(scenes)))).convert("RGB")
+    for colours in (160, 96, 48, 16):
         stream = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+        image.quantize(palette=_palette(scenes, colours), dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
         if stream.tell() <= WIDE_LIMIT_BYTES:
             break
     return stream.getvalue()
+
+
+def _palette(scenes: Sequence[ScenePictures], colours: int) -> Image.Image:
+    """The maps' own colours, greys for letters, a third as many for probabilities, `colours` for false colour."""
+    thumbs = np.concatenate([colour.shrink(scene.pictures[0], 200).reshape(-1, 3) for scene in scenes])
+    adaptive = Image.fromarray(thumbs[None]).quantize(colours).getpalette() or []
+    keys = [channel for _, rgb in DISAGREEMENT_KEY for channel in rgb]
+    greys = [level for level in range(0, 256, 17) for _ in range(3)]
+    table = PROBABILITY_COLOURS[np.linspace(0, 255, colours // 3).astype(int)]
+    entries = keys + greys + np.rint(255 * table).astype(int).ravel().tolist() + adaptive[: 3 * colours]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(entries)
+    return palette
 
 
 def quicklook(
@@ -97,7 +109,7 @@ def quicklook(
     """
     height, width = valid.shape
     with mpl.rc_context(STYLE):
-        figure = Figure((12, 6 * height / width + 1.3), dpi=DPI, layout="constrained")
+        figure = Figure((12, 5.6 * height / width + 1), dpi=DPI, layout="compressed")
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         figure.suptitle(title, color=INK, fontsize=10, parse_math=False)
         left.imshow(base, interpolation="antialiased", interpolation_stage="rgba")
@@ -125,31 +137,49 @@ def _outline(axes: Axes, probability: NDArray[np.floating], valid: NDArray[np.bo
 
 
 def _wide_figure(scenes: Sequence[ScenePictures]) -> Figure:
-    inches = WIDE_PIXELS / DPI
-    shape = max((scene.pictures[0].shape for scene in scenes), key=lambda shape: shape[0] / shape[1])
-    row_inches = inches / 4 * shape[0] / shape[1] * 0.97 + 0.3
+    """Placed by the pixel: every panel as wide as the next, whatever is written around it."""
+    panel = (WIDE_PIXELS - 5 * GAP) // 4
+    heights = [round(panel * scene.pictures[0].shape[0] / scene.pictures[0].shape[1]) for scene in scenes]
+    total = HEAD + sum(heights) + len(scenes) * CAPTION + FOOT
     with mpl.rc_context(STYLE):
-        tight = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
-        figure = Figure((inches, row_inches * len(scenes) + 0.75), dpi=DPI, layout=tight)
-        grid = figure.subplots(len(scenes), 4, squeeze=False)
-        for number, (scene, row) in enumerate(zip(scenes, grid, strict=True)):
-            for axes, picture, title in zip(row, scene.pictures, PANEL_TITLES, strict=True):
-                axes.imshow(picture, interpolation="antialiased", interpolation_stage="rgba")
-                axes.set(xticks=[], yticks=[])
-                if number == 0:
-                    axes.set_title(title, fontsize=12, color=INK, pad=8)
-            row[0].set_xlabel(f"{scene.name}  ·  {scene.remark}", fontsize=8.5, color=INK, loc="left", parse_math=False)
-        figure.legend(
+        figure = Figure((WIDE_PIXELS / DPI, total / DPI), dpi=DPI)
+        top = total - HEAD
+        for scene, height in zip(scenes, heights, strict=True):
+            for column, picture in enumerate(scene.pictures):
+                left = GAP + column * (panel + GAP)
+                box = (left / WIDE_PIXELS, (top - height) / total, panel / WIDE_PIXELS, height / total)
+                axes = figure.add_axes(box, xticks=[], yticks=[])
+                axes.imshow(picture, aspect="auto", interpolation="antialiased", interpolation_stage="rgba")
+            text = f"{scene.name}  ·  {scene.remark}"
+            place = (GAP / WIDE_PIXELS, (top - height - 6) / total)
+            figure.text(*place, text, fontsize=8.5, color=INK, va="top", parse_math=False)
+            top -= height + CAPTION
+        for column, title in enumerate(PANEL_TITLES):
+            middle = GAP + column * (panel + GAP) + panel / 2
+            place = (middle / WIDE_PIXELS, 1 - 0.55 * HEAD / total)
+            figure.text(*place, title, fontsize=12, color=INK, ha="center", va="center")
+        _wide_key(figure, total)
+    return figure
+
+
+def _wide_key(figure: Figure, total: int) -> None:
+    """The foot of the wide picture: what the colours mean. total: its height in pixels."""
+    bar = figure.add_axes((152 / WIDE_PIXELS, 10 / total, 160 / WIDE_PIXELS, 14 / total), xticks=[], yticks=[])
+    bar.imshow(PROBABILITY_COLOURS[None], aspect="auto")
+    for left, text in ((GAP, "U-Net output q:   0 clear"), (320, "1 cloud")):
+        figure.text(left / WIDE_PIXELS, 17 / total, text, fontsize=9.5, color=INK, va="center")
+    figure.legend(
             handles=[
                 Patch(facecolor=colour.hexadecimal(rgb), edgecolor=INK, linewidth=0.5, label=text)
                 for text, rgb in DISAGREEMENT_KEY
             ],
-            loc="outside lower right",
+            loc="lower right",
+            bbox_to_anchor=(1 - GAP / WIDE_PIXELS, 0),
             ncols=5,
             frameon=False,
             fontsize=9.5,
+            borderaxespad=0.2,
         )
-    return figure
 
 
 DISAGREEMENT_KEY = (

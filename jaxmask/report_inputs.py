@@ -1,0 +1,133 @@
+"""Edge: reads what the stages of a run left in its folder; what is missing or damaged is noted, not fatal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from jaxmask.history import HISTORY_NAME, read_history
+from jaxmask.maskfile import PREDICTIONS_NAME, find_masks
+from jaxmask.matchup_table import read_table
+from jaxmask.matchups import REQUIRED_COLUMNS
+from jaxmask.record import RECORD_NAME
+from jaxmask.results import RESULTS_NAME
+from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
+from jaxmask.sst import STATISTICS_NAME
+from preprocess.errors import UserError
+from preprocess.shard import find_shards, read_info
+
+T = TypeVar("T")
+EVALUATION_NAME = "evaluation.json"
+STATISTIC_KEYS = {"mask", "algorithm", "time_of_day", "count", "coverage", "median", "rsd"}
+RECORD_KEYS = {"mask", "against", "part", "stratum", "count"}
+PRODUCT_KEYS = {"product", "part", "day", "disagreement"}
+
+
+def read_run(places: Places) -> Run:
+    """Read everything but the pixels; raises UserError if the run's folder is missing or holds nothing of a run."""
+    _check_folder(places)
+    unread: list[StageFailure] = []
+
+    def attempt(read: Callable[[Path], T], path: Path) -> T | None:
+        if not path.exists():
+            return None
+        try:
+            return read(path)
+        except (UserError, OSError, ValueError, KeyError, TypeError) as error:
+            text = " ".join(str(error).split())
+            unread.append(StageFailure("report", str(path), text if isinstance(error, UserError) else _damaged(error)))
+            return None
+
+    shards = {path.stem: path for path in attempt(find_shards, places.hdf) or ()}
+    infos = {name: info for name, path in shards.items() if (info := attempt(read_info, path)) is not None}
+    return Run(
+        places=places,
+        archived=_count(places.archive, "*.zip"),
+        extracted=_count(places.extracted, "*.SEN3"),
+        shards=shards,
+        infos=infos,
+        masks={path.stem: path for path in attempt(find_masks, places.predictions) or ()},
+        config=attempt(_read_object, places.model / RECORD_NAME),
+        history=tuple(attempt(lambda path: read_history(path.parent), places.model / HISTORY_NAME) or ()),
+        results=attempt(_read_results, places.model / RESULTS_NAME),
+        sst=attempt(_read_statistics, places.predictions / STATISTICS_NAME),
+        evaluation=attempt(_read_evaluation, places.predictions / EVALUATION_NAME),
+        matchups=attempt(_read_matchups, places.predictions / PREDICTIONS_NAME),
+        failures=tuple(_stage_failures(places, attempt)),
+        unread=tuple(unread),
+    )
+
+
+def _check_folder(places: Places) -> None:
+    if not places.run.is_dir():
+        raise UserError(f"{places.run}: no such folder; expected a run's, with {', '.join(FOLDERS)} in it")
+    parts = (places.archive, places.extracted, places.hdf, places.model, places.predictions)
+    if not any(part.is_dir() and any(part.iterdir()) for part in parts):
+        raise UserError(
+            f"{places.run}: nothing of a run in it; expected at least one of the folders {', '.join(FOLDERS)}: "
+            "run a stage first (python -m jaxmask.demo shows all), or name the folders by --hdf, --model, --predictions"
+        )
+
+
+def _stage_failures(places: Places, attempt: Callable[..., Any]) -> Iterator[StageFailure]:
+    stages = {"simulate": places.archive, "extract": places.extracted, "convert": places.hdf, "train": places.model,
+              "infer, sst, evaluate": places.predictions}  # fmt: skip
+    for stage, folder in stages.items():
+        for entry in attempt(_read_list, folder / "failures.json") or ():
+            yield StageFailure(stage, str(entry.get("item", "?")), str(entry.get("error", "?")))
+
+
+def _count(folder: Path, pattern: str) -> int | None:
+    return sum(1 for _ in folder.glob(pattern)) if folder.is_dir() else None
+
+
+def _read_object(path: Path) -> Record:
+    value = json.loads(path.read_text())
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object; found {type(value).__name__}")
+    return value
+
+
+def _read_statistics(path: Path) -> Record:
+    value = _read_object(path)
+    _check_records(path, value, "statistics", STATISTIC_KEYS)
+    return value
+
+
+def _read_evaluation(path: Path) -> Record:
+    value = _read_object(path)
+    for name, keys in (("records", RECORD_KEYS), ("products", PRODUCT_KEYS), ("matchups", STATISTIC_KEYS)):
+        _check_records(path, value, name, keys)
+    return value
+
+
+def _check_records(path: Path, value: Record, name: str, keys: set[str]) -> None:
+    records = value.get(name)
+    if not isinstance(records, list) or not all(isinstance(r, dict) and keys <= r.keys() for r in records):
+        raise UserError(f"{path}: expected '{name}', a list of objects with {', '.join(sorted(keys))}; make it again")
+
+
+def _read_matchups(path: Path) -> dict[str, np.ndarray]:
+    return read_table(path, (*REQUIRED_COLUMNS, "model_mask"))
+
+
+def _read_list(path: Path) -> list[Record]:
+    value = json.loads(path.read_text())
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise UserError(f"{path}: expected a JSON list of objects")
+    return value
+
+
+def _read_results(path: Path) -> Record | None:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return dict(rows[-1]) if rows else None
+
+
+def _damaged(error: Exception) -> str:
+    return f"damaged or of another version ({type(error).__name__}: {' '.join(str(error).split())}); make it again"

@@ -1,0 +1,183 @@
+"""The numbers of a run as text for its report: units everywhere, and where there is no number, the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxmask.figures import Sample
+from jaxmask.matchups import (
+    ALGORITHMS,
+    PUBLISHED,
+    Algorithm,
+    Table,
+    bayes_clear,
+    differences,
+    median_and_rsd,
+    quality_filter,
+)
+
+Record = Mapping[str, Any]
+MASK_NAMES = {"bayes": "Bayes", "unet": "U-Net", "truth": "truth", "none": "no mask"}
+MASK_ORDER = tuple(MASK_NAMES)
+STRATUM_ORDER = ("all", "day", "night", "sea", "land")
+DEFAULT_THRESHOLD = 0.5
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of a table or card: `text`, or, where there is none, the `reason` for it."""
+
+    text: str = ""
+    reason: str = ""
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class TableText:
+    """A table ready to be shown; every heading carries its unit."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline number, with the line that says what it counts."""
+
+    label: str
+    value: Cell
+    unit: str = ""
+    note: str = ""
+
+
+def number(value: float | None, digits: int, reason: str = "no data") -> Cell:
+    """`value` with a fixed number of digits; where it is missing or not finite, a cell with the reason instead."""
+    if value is None or not np.isfinite(value):
+        return Cell(reason=reason, number=True)
+    return Cell(f"{value:,.{digits}f}".replace("-", MINUS), number=True)
+
+
+def share(value: float | None, reason: str = "no data") -> Cell:
+    """A share 0..1 in per cent, with one digit."""
+    return number(None if value is None else 100 * value, 1, reason)
+
+
+def spoken(cell: Cell, unit: str = "") -> str:
+    """The cell within a sentence: "0.25 K", or a dash and the reason."""
+    return f"{cell.text}{unit}" if cell.text else f"{DASH} ({cell.reason})"
+
+
+def evaluation_table(evaluation: Record) -> TableText:
+    """Masks against label and truth, by stratum: the test part where there is one, else whatever there is."""
+    records = evaluation["records"]
+    chosen = [record for record in records if record["part"] == "test"] or list(records)
+    ordered = sorted(chosen, key=_evaluation_order)
+    return TableText(
+        "Pixels of the products held out from training. Against the label the share that agrees is agreement, "
+        "against truth it is accuracy; the majority class is what always saying the commoner answer would score.",
+        ("mask", "against", "part", "stratum", "pixels", "agreement or accuracy, %", "majority class, %",
+         "precision, %", "recall, %", "F1, %", "IoU, %"),
+        tuple(_evaluation_row(record) for record in ordered),
+    )  # fmt: skip
+
+
+def _evaluation_order(record: Record) -> tuple[Any, ...]:
+    return record["against"], _rank(MASK_ORDER, record["mask"]), _rank(STRATUM_ORDER, record["stratum"])
+
+
+def _evaluation_row(record: Record) -> tuple[Cell, ...]:
+    why = "no pixels" if not record["count"] else "undefined"
+    names = (_mask_name(record), record["against"], record["part"], record["stratum"])
+    scores = (score(record), record.get("majority"), *(record.get(n) for n in ("precision", "recall", "f1", "iou")))
+    return (*map(Cell, names), number(record["count"], 0), *(share(value, why) for value in scores))
+
+
+def score(record: Record) -> float | None:
+    """The share of pixels that agree with the label, or are right by the truth."""
+    return record.get("agreement") if record["against"] == "label" else record.get("accuracy")
+
+
+def find_record(evaluation: Record | None, mask: str, against: str) -> Record | None:
+    """The record of all held-out pixels, or of all pixels where none are held out."""
+    records = [r for r in (evaluation or {}).get("records", ()) if r["stratum"] == "all"]
+    for part in ("test", "all"):
+        for record in records:
+            if (record["mask"], record["against"], record["part"]) == (mask, against, part):
+                return record
+    return None
+
+
+def statistics_table(records: Iterable[Record]) -> TableText:
+    """The match-up statistics, algorithm by algorithm, each mask with its count."""
+    names = [algorithm.name for algorithm in ALGORITHMS]
+    ordered = sorted(records, key=lambda r: (_rank(names, r["algorithm"]), _rank(MASK_ORDER, r["mask"])))
+    rows = tuple(
+        (
+            Cell(record["algorithm"]),
+            Cell(record["time_of_day"]),
+            Cell(_mask_name(record)),
+            number(record["count"], 0),
+            share(record["coverage"], "none eligible"),
+            number(record["median"], 3, "none kept"),
+            number(record["rsd"], 3, "none kept"),
+        )
+        for record in ordered
+    )
+    return TableText(
+        "Satellite minus buoy where a mask says clear, all masks on the same eligible match-ups. "
+        "RSD is 1.4826 times the median absolute deviation.",
+        ("algorithm", "time of day", "clear by", "match-ups kept", "kept, %", "median, K", "RSD, K"),
+        rows,
+    )
+
+
+def statistics_of(sst: Record | None, evaluation: Record | None) -> tuple[Record, ...]:
+    """The records of `sst.json`, then those of the hidden truth where `evaluate` knew it."""
+    return (*(sst or {}).get("statistics", ()), *(evaluation or {}).get("matchups", ()))
+
+
+def histogram_samples(matchups: Table, algorithm: Algorithm, threshold: float) -> tuple[Sample, ...]:
+    """Differences in K where Bayes and where the U-Net say clear, of the rows that the statistics use."""
+    eligible = quality_filter(matchups, algorithm)
+    if "in_statistics" in matchups:
+        eligible &= np.asarray(matchups["in_statistics"]) > 0
+    difference = differences(matchups, algorithm)
+    clear = {
+        "Bayes": bayes_clear(matchups, dual_view=algorithm.dual_view),
+        "U-Net": matchups["model_mask"] < threshold,
+    }
+    return tuple(_named_sample(name, difference[eligible & rows]) for name, rows in clear.items())
+
+
+def histogram_algorithm(records: Sequence[Record]) -> Algorithm | None:
+    """D2, which the published figures are of; where it has no match-up the one with most; None if all are empty."""
+    counts = {
+        algorithm: max((r["count"] for r in records if r["algorithm"] == algorithm.name), default=0)
+        for algorithm in ALGORITHMS
+    }
+    if counts[PUBLISHED]:
+        return PUBLISHED
+    best = max(counts, key=lambda algorithm: counts[algorithm])
+    return best if counts[best] else None
+
+
+def _named_sample(name: str, values: np.ndarray) -> Sample:
+    median, rsd = median_and_rsd(values)
+    if median is None:
+        return Sample(f"clear by {name}: N = 0", values)
+    numbers = f"N = {len(values)}, median {number(median, 2).text} K, RSD {number(rsd, 2).text} K"
+    return Sample(f"clear by {name}: {numbers}", values)
+
+
+def _mask_name(record: Record) -> str:
+    return MASK_NAMES.get(record["mask"], str(record["mask"]))
+
+
+def _rank(order: Sequence[str], name: str) -> int:
+    return order.index(name) if name in order else len(order)

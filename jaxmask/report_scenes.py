@@ -1,0 +1,142 @@
+"""Edge: the scenes that a report shows: which of them, read from shards and masks, and drawn."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxmask import panels
+from jaxmask.colour import daylight, false_colour, shrink
+from jaxmask.maskfile import Mask, read_mask
+from jaxmask.panels import PANEL_TITLES, ScenePictures
+from jaxmask.report_numbers import Record, share, spoken
+from jaxmask.report_page import Panel, SceneView
+from jaxmask.run_record import Run
+from preprocess.scene import CONFIDENCE_BITS, Scene
+from preprocess.shard import read_shard, read_window
+
+PANEL_PIXELS = 640
+DARK_SHARE = 0.01
+DARK_SCENES_READ = 24  # flags of so many products are read to find one at night
+EVERY = 8  # of their pixels, this one along each axis
+
+
+def products_to_choose_from(run: Run) -> list[Record]:
+    """The evaluated products that can be shown, of the test part where there is one; else all that have a mask.
+
+    Without an evaluation the disagreement is unknown: None.
+    """
+    parts = (run.config or {}).get("split", {})
+    evaluated = {record["product"]: record for record in (run.evaluation or {}).get("products", ())}
+    shown = [name for name in run.infos if name in run.masks]
+    records = [
+        evaluated.get(name)
+        or {
+            "product": name,
+            "part": next((part for part in parts if name in parts[part]), "all"),
+            "day": run.infos[name].day,
+            "disagreement": None,
+        }
+        for name in shown
+    ]
+    return [record for record in records if record["part"] == "test"] or records
+
+
+def sunlit_shares(run: Run, products: Sequence[Record]) -> dict[str, float]:
+    """The share of pixels with the day bit, for the first of the products that are not wholly by day."""
+    dark = [record["product"] for record in products if not record["day"]][:DARK_SCENES_READ]
+    shares = {}
+    for name in dark:
+        flags = read_window(run.shards[name], slice(None), slice(None), ("flags",))["flags"][::EVERY, ::EVERY]
+        shares[name] = float(np.mean(flags & CONFIDENCE_BITS["day"] > 0))
+    return shares
+
+
+def choose_scenes(products: Sequence[Record], sunlit: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
+    """Up to three (product, why): the median and the largest disagreement, and the darkest or else the smallest.
+
+    sunlit: share of pixels by day, 0..1, of products that are not wholly by day. Unknown disagreement counts as 0.
+    """
+    ordered = sorted(products, key=lambda record: (record["disagreement"] or 0.0, record["product"]))
+    if not ordered:
+        return ()
+    names = [record["product"] for record in ordered]
+    known = any(record["disagreement"] is not None for record in ordered)
+    if not known:
+        return tuple((name, "one of the products with a mask") for name in names[:3])
+    chosen = {names[(len(names) - 1) // 2]: "the median disagreement"}
+    chosen.setdefault(names[-1], "the largest disagreement")
+    rest = [name for name in names if name not in chosen]
+    dark = sorted((name for name in rest if name in sunlit), key=lambda name: sunlit[name])
+    if dark:
+        chosen[dark[0]] = "at night" if sunlit[dark[0]] < DARK_SHARE else "not wholly by day"
+    elif rest:
+        chosen[rest[0]] = "the smallest disagreement"
+    return tuple(chosen.items())
+
+
+def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[SceneView, ScenePictures]:
+    """Read one product and its mask and draw what both of them cover; they share pixel (0, 0)."""
+    scene, mask = read_shard(shard), read_mask(mask_path)
+    height, width = (min(sizes) for sizes in zip(scene.refs.shape[:2], mask.probability.shape, strict=True))
+    window = (slice(height), slice(width))
+    valid = scene.valid[window][..., 0] > 0
+    base = false_colour(scene.refs[window], scene.bts[window], daylight(scene.refs[window]), valid)
+    label = scene.bayes[window][..., 0] > 0
+    label_valid = (scene.label_valid[window][..., 0] > 0) & scene.info.labelled
+    probability, known = mask.probability[window], mask.valid[window] & valid
+    pictures = panels.scene_panels(base, label, label_valid, probability, known, mask.threshold)
+    facts = _facts(scene, label, probability > mask.threshold, label_valid & known, known)
+    view = SceneView(scene.info.product, why, facts, _panels(pictures, number))
+    remark = f"{why}: {dict(facts)['disagreement']}"
+    return view, ScenePictures(scene.info.product, remark, pictures)
+
+
+def quantity_name(mask: Mask) -> str:
+    """What a mask's values are: the network's output q, or the probability that `infer --probability` stored."""
+    return "P(cloud)" if mask.attributes.get("quantity") == "P" else "network output q (1 = cloud)"
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """The bytes of an image inside an address."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _facts(
+    scene: Scene,
+    label: NDArray[np.bool_],
+    cloud: NDArray[np.bool_],
+    compared: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> tuple[tuple[str, str], ...]:
+    return (
+        ("sensing start", scene.info.start_time),
+        ("cloud in the label", _per_cent(label, compared, "no label")),
+        ("cloud in the U-Net", _per_cent(cloud, known, "no valid pixel")),
+        ("disagreement", f"{_per_cent(label != cloud, compared, 'no label')} of {int(compared.sum()):,} pixels"),
+    )
+
+
+def _per_cent(true: NDArray[np.bool_], among: NDArray[np.bool_], reason: str) -> str:
+    return spoken(share(float(true[among].mean()) if among.any() else None, reason), " %")
+
+
+def _panels(pictures: Sequence[NDArray[np.uint8]], number: int) -> tuple[Panel, ...]:
+    descriptions = (
+        "natural colour by day, 10.8 µm temperature by night",
+        "Bayes label: cloud near-white, clear dark blue, no data grey",
+        "network output from 0, clear, to 1, cloud; no data grey",
+        "where label and U-Net differ",
+    )
+    base, *maps = pictures
+    step = -(-base.shape[1] // PANEL_PIXELS)
+    files = [data_uri(panels.encode(shrink(base, PANEL_PIXELS), "jpeg"), "jpeg")]
+    files += [data_uri(panels.encode(np.ascontiguousarray(picture[::step, ::step])), "png") for picture in maps]
+    return tuple(
+        Panel(title, file, f"Scene {number}: {description}")
+        for title, file, description in zip(PANEL_TITLES, files, descriptions, strict=True)
+    )
