@@ -85,7 +85,8 @@ def finish(config: Output, summary: dict[str, Any], failures: Sequence[Failure],
     if failures:
         write_json(listing, [dataclasses.asdict(failure) for failure in failures])
         for failure in failures[:20]:
-            log.error("failed: %s: %s", failure.item, failure.error)
+            told = failure.error if failure.error.startswith(failure.item) else f"{failure.item}: {failure.error}"
+            log.error("failed: %s", told)
         log.error("%d failed; all of them are listed in %s", len(failures), listing)
     else:
         listing.unlink(missing_ok=True)

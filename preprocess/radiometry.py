@@ -35,7 +35,7 @@ def calibration_factors(calibration: str, collection: str) -> np.ndarray:
 
 
 def tie_columns(columns: int, pixels: Grid, ties: Grid) -> np.ndarray:
-    """Where each pixel column lies among the tie-point columns, both counted from the sub-satellite track: (columns,) f8."""
+    """Each pixel column as a tie-point column, both counted from the sub-satellite track: (columns,) f8."""
     return (np.arange(columns) - pixels.track_offset) * pixels.across_m / ties.across_m + ties.track_offset
 
 

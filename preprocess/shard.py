@@ -21,9 +21,11 @@ from preprocess.shard_fields import BY_NAME, FIELDS, FLAG_MASKS, FLAG_MEANINGS, 
 FORMAT = "jaxmask shard 1"
 SUFFIXES = (".hdf", ".h5")
 
-# gzip at its fastest after byte shuffling needs no plugin in any HDF5 reader.
-CHUNK = 256
-COMPRESSION: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+# Measured on the completed real product (two cores): lzf, which h5py brings along, writes twice as fast as gzip 1
+# (0.43 s against 0.92 s) and takes 48 MB against 41 MB (uncompressed 102 MB); the 20 patches of a scene are read in
+# 0.26 s from chunks of 128, in 0.43 s from chunks of 256, as patches don't start at chunk borders.
+CHUNK = 128
+COMPRESSION: dict[str, Any] = {"compression": "lzf", "shuffle": True}
 
 
 def write_shard(path: Path, scene: Scene) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from preprocess.errors import UserError
-from preprocess.names import SUFFIX
+from preprocess.names import SUFFIX, parse_name
 
 MANIFEST = "xfdumanifest.xml"
 
@@ -42,7 +42,7 @@ def is_product_folder(path: Path) -> bool:
 
 
 def read_list(path: Path) -> list[Path]:
-    """The paths that a text file lists, one a line, without blank lines, # comments and repetitions.
+    """The paths that a text file lists, one a line, without blank lines and # comments; each product once.
 
     A relative path is looked for in the current folder, then in the list's own. Raises UserError if the
     file isn't text.
@@ -55,7 +55,7 @@ def read_list(path: Path) -> list[Path]:
         raise UserError(f"{path}: expected a zip, or a text file that lists one path a line; found other binary data")
     lines = (line.strip() for line in text.splitlines())
     listed = (Path(line) for line in lines if line and not line.startswith("#"))
-    return list(dict.fromkeys(_resolve(entry, path.parent) for entry in listed))
+    return _distinct(_resolve(entry, path.parent) for entry in listed)
 
 
 def _from_file(path: Path) -> list[Path]:
@@ -84,8 +84,17 @@ def _inside(folder: Path, *, zips_only: bool) -> Iterable[Path]:
 
 
 def _one_each(paths: Iterable[Path], folder: Path) -> list[Path]:
-    # Folders sort after zips here, so that of two with one name the unpacked one stays.
-    by_name = {path.name.removesuffix(".zip").removesuffix(SUFFIX): path for path in sorted(paths, key=Path.is_dir)}
-    if not by_name:
+    # Unpacked products come first, so that of two with one name the unpacked one stays.
+    distinct = _distinct(sorted(paths, key=lambda path: (path.is_file(), path.name)))
+    if not distinct:
         raise UserError(f"{folder}: nothing to do: no zips or .SEN3 folders in it")
-    return [by_name[name] for name in sorted(by_name)]
+    return sorted(distinct, key=lambda path: path.name)
+
+
+def _distinct(paths: Iterable[Path]) -> list[Path]:
+    """The first path of each product; a path whose name isn't a product's stands for itself."""
+    first: dict[str, Path] = {}
+    for path in paths:
+        name = (path.name[: -len(".zip")] if path.name.lower().endswith(".zip") else path.name).removesuffix(SUFFIX)
+        first.setdefault(name if parse_name(name).platform else str(path), path)
+    return list(first.values())

@@ -1,0 +1,38 @@
+"""The manifest of a product: which files it should hold, and their sizes and MD5 sums."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+
+from preprocess.errors import UserError
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    """What the manifest says of one file."""
+
+    size: int  # bytes
+    md5: str  # 32 hexadecimal digits, lower case
+
+
+def parse_manifest(data: bytes, label: str) -> dict[str, ManifestEntry]:
+    """The entries of xfdumanifest.xml by file name; raises UserError, naming `label`, if it can't be understood."""
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise UserError(f"{label}: refused: a manifest declares no document type or entities")
+    try:
+        root = ElementTree.fromstring(data)
+        entries = dict(_entry(stream) for stream in root.iter("byteStream"))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"{label}: not a readable manifest ({error}); fetch the product again") from error
+    if not entries:
+        raise UserError(f"{label}: the manifest lists no files; fetch the product again")
+    return entries
+
+
+def _entry(stream: ElementTree.Element) -> tuple[str, ManifestEntry]:
+    location, checksum = stream.find("fileLocation"), stream.find("checksum")
+    if location is None or checksum is None or checksum.get("checksumName") != "MD5":
+        raise ValueError("an entry without a fileLocation or an MD5 checksum")
+    name = location.get("href", "").removeprefix("./")
+    return name, ManifestEntry(int(stream.get("size", "")), (checksum.text or "").strip().lower())
