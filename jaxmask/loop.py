@@ -36,13 +36,13 @@ class Pass:
 
 @dataclass(frozen=True)
 class Watch:
-    """How a pass is followed: what it is called, whether it shows a bar, and whether it is asked to stop."""
+    """How a pass is followed: what it is called, whether it shows a bar, and whether it is to stop."""
 
     name: str  # "epoch 3, training"
     patches: int
     global_batch: int
     bar: bool
-    asked_to_stop: Callable[[], bool]
+    stop_wanted: Callable[[], jax.Array]  # a boolean scalar on which all processes agree
 
 
 def run_pass(
@@ -54,21 +54,22 @@ def run_pass(
 ) -> tuple[Carry, Pass]:
     """Fold `step` over `batches`, each put on the devices by `place`; return the last carry and the pass.
 
-    The sums of a step are fetched while the next one runs, so that the devices never wait for the host.
-    Raises UserError naming the step whose loss is not finite, StoppedOnRequest at the next step after a request.
+    What a step gave is fetched while the next one runs, so that the devices never wait for the host.
+    Raises UserError naming the step whose loss is not finite, StoppedOnRequest after the same step on every process.
     """
     begun, totals, waiting = time.monotonic(), ZERO, _Waiting(batches)
-    pending: Sums | None = None
+    pending: tuple[Sums, jax.Array] | None = None
     with tqdm(total=watch.patches, desc=watch.name, unit=" patches", leave=False, disable=not watch.bar or None) as bar:
         for number, batch in enumerate(waiting, start=1):
             carry, sums = step(carry, place(batch))
+            stop = watch.stop_wanted()
             if pending is not None:
-                totals = _take(totals, pending, number - 1, watch, bar)
-            pending = sums
-            if watch.asked_to_stop():
-                raise StoppedOnRequest
+                totals = _take(totals, pending[0], number - 1, watch, bar)
+                if bool(pending[1]):
+                    raise StoppedOnRequest
+            pending = sums, stop
         if pending is not None:
-            totals = _take(totals, pending, number, watch, bar)
+            totals = _take(totals, pending[0], number, watch, bar)
     return carry, Pass(totals, watch.patches, time.monotonic() - begun, waiting.seconds)
 
 

@@ -112,4 +112,5 @@ def _fill(groups: Sequence[Sequence[str]], room: int) -> set[str]:
     for group in groups:
         if len(taken) + len(group) <= room:
             taken.update(group)
-    return taken or set(min(groups, key=lambda group: len(group)))
+    smallest = min(groups, key=len)
+    return taken or set(smallest)

@@ -73,9 +73,9 @@ def main(command: Sequence[str], config: LocalConfig) -> int:
 def environment(number: int, config: LocalConfig, port: int) -> dict[str, str]:
     """Return what process `number` finds in its environment beside what this one has: where and who it is."""
     variables = {
-        "JAXMASK_COORDINATOR": f"127.0.0.1:{port}",
-        "JAXMASK_NUM_PROCESSES": str(config.processes),
-        "JAXMASK_PROCESS_ID": str(number),
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
+        "JAX_NUM_PROCESSES": str(config.processes),
+        "JAX_PROCESS_ID": str(number),
     }
     if config.gpus_per_process is not None:
         first = number * config.gpus_per_process

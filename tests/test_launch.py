@@ -28,9 +28,9 @@ def run_local(*flags: str, code: str) -> subprocess.CompletedProcess[str]:
 def test_each_process_learns_who_it_is() -> None:
     config = LocalConfig(processes=3, gpus_per_process=2)
     assert environment(1, config, 1234) == {
-        "JAXMASK_COORDINATOR": "127.0.0.1:1234",
-        "JAXMASK_NUM_PROCESSES": "3",
-        "JAXMASK_PROCESS_ID": "1",
+        "JAX_COORDINATOR_ADDRESS": "127.0.0.1:1234",
+        "JAX_NUM_PROCESSES": "3",
+        "JAX_PROCESS_ID": "1",
         "CUDA_VISIBLE_DEVICES": "2,3",
     }
     assert "CUDA_VISIBLE_DEVICES" not in environment(0, LocalConfig(), 1234)
@@ -42,7 +42,7 @@ def test_a_bad_count_is_refused() -> None:
 
 
 def test_logs_are_told_apart_and_only_the_first_process_has_stdout() -> None:
-    code = "import os, sys; n = os.environ['JAXMASK_PROCESS_ID']; print('out', n); print('log', n, file=sys.stderr)"
+    code = "import os, sys; n = os.environ['JAX_PROCESS_ID']; print('out', n); print('log', n, file=sys.stderr)"
     done = run_local("--processes", "2", code=code)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out 0\n"
@@ -50,7 +50,7 @@ def test_logs_are_told_apart_and_only_the_first_process_has_stdout() -> None:
 
 
 def test_the_first_failure_ends_all_and_is_named() -> None:
-    code = "import os, sys, time; os.environ['JAXMASK_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(50)"
+    code = "import os, sys, time; os.environ['JAX_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(50)"
     begun = time.monotonic()
     done = run_local("--processes", "3", code=code)
     assert done.returncode == 7
@@ -66,7 +66,7 @@ def test_a_killed_process_is_named_by_its_signal() -> None:
 
 def test_items_left_out_or_a_requested_stop_are_no_failure() -> None:
     code = (
-        "import os, sys, time; n = int(os.environ['JAXMASK_PROCESS_ID']); "
+        "import os, sys, time; n = int(os.environ['JAX_PROCESS_ID']); "
         "time.sleep(n / 2); print(n); sys.exit([3, 75][n])"
     )
     done = run_local("--processes", "2", code=code)
