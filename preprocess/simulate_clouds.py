@@ -65,12 +65,12 @@ class CloudParameters:
 DEFAULT = CloudParameters(
     kinds=(
         KindParameters(
-            STRATUS, 0.6, (0.15, 0.85), (20, 200), 8.0, 1.0, (0.3, 60), 0.1, (0.3, 1.5), top_excess_k=(0, 6)
+            STRATUS, 0.55, (0.1, 0.65), (20, 200), 8.0, 1.0, (0.3, 60), 0.1, (0.3, 1.5), top_excess_k=(0, 6)
         ),
-        KindParameters(CUMULUS, 0.6, (0.08, 0.45), (0.5, 5), 10.0, 0.8, (0.5, 60), 0.6, (1, 3)),
-        KindParameters(CONVECTION, 0.3, (0.08, 0.4), (40, 120), 12.0, 1.8, (0.3, 100), 0.1, (8, 15), (195, 230)),
+        KindParameters(CUMULUS, 0.55, (0.03, 0.2), (0.5, 5), 10.0, 0.8, (0.5, 60), 0.5, (1, 3)),
+        KindParameters(CONVECTION, 0.25, (0.05, 0.3), (40, 120), 12.0, 1.8, (0.3, 100), 0.1, (8, 15), (195, 230)),
         KindParameters(
-            CIRRUS, 0.65, (0.2, 0.8), (15, 80), 0.3, 1.8, (0.02, 3), 0.1, (8, 13), (210, 240), stretch=(3, 10)
+            CIRRUS, 0.55, (0.1, 0.6), (15, 80), 0.3, 1.8, (0.02, 3), 0.1, (8, 13), (210, 240), stretch=(3, 10)
         ),
     )
 )
@@ -157,14 +157,14 @@ def sample_layer(
     """Cover fraction 0..1 and in-cloud optical depth (0.55 um) at positions x, y (m); float32 of their shape."""
     kind = layer.parameters
     field = sample(layer.field, x, y)
-    fraction = np.clip((field - np.float32(layer.threshold)) / np.float32(kind.edge) + 0.5, 0, 1)
+    fraction = np.clip((field - np.float32(layer.threshold)) / np.float32(kind.edge), 0, 1)
     depth = kind.tau_median * np.exp(np.float32(kind.tau_spread) * (field - np.float32(layer.median)))
     return fraction, np.clip(depth, *kind.tau_range).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class SeenLayer:
-    """What a view sees of one layer: `fraction` 0..1 and in-cloud optical `depth` at each pixel; `top_k` where asked."""
+    """What a view sees of one layer: at each pixel its cover `fraction` 0..1, in-cloud optical `depth`, and `top_k`."""
 
     kind: int
     ice: bool

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from preprocess.simulate_clouds import DEFAULT, HELD_OUT, CloudParameters
 from preprocess.simulate_geometry import Geometry
-from preprocess.simulate_label import Label
+from preprocess.simulate_label import Label, make_label
 from preprocess.simulate_radiance import Observation
 from preprocess.simulate_truth import Truth
+from preprocess.simulate_world import make_world
 
-__all__ = ["DEFAULT", "HELD_OUT", "CloudParameters", "SimulatedScene"]
+__all__ = ["DEFAULT", "HELD_OUT", "CloudParameters", "SimulatedScene", "simulate_scene"]
 
 
 @dataclass(frozen=True)
@@ -21,3 +23,15 @@ class SimulatedScene:
     truth: Truth
     observation: Observation
     label: Label
+
+
+def simulate_scene(
+    geometry: Geometry, irradiances: Sequence[float], parameters: CloudParameters = DEFAULT
+) -> SimulatedScene:
+    """Simulate one product: same geometry, irradiances (S1-S6, mW m-2 nm-1) and parameters, same bits.
+
+    The label sees the quantised observation and an imperfect prior; the truth reaches it through radiances alone.
+    """
+    world = make_world(geometry, irradiances, parameters)
+    label = make_label(world.observation, geometry, world.prior, irradiances)
+    return SimulatedScene(geometry, world.truth, world.observation, label)

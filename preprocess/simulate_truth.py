@@ -19,10 +19,11 @@ CLOUD_LEAST_DEPTH = 0.15
 class Truth:
     """What lies in each 1 km pixel, (R, C).
 
-    `optical_depth` (0.55 um, the mean inside the cloud, layers summed), `cover_fraction` 0..1, `top_height_km`
-    (of the highest layer that is cloud by itself, else of the highest there; 0 without any), `dbt8_k` (noise-free S8
-    without cloud less that with it, K): float32. `kind` (codes of KINDS, the deepest layer; clear where not `cloud`), `surface` (codes of
-    SURFACES): uint8. `cloud` bool: cover_fraction * optical_depth >= 0.15. `skin_temperature_k`, `wind_m_s`: float32.
+    float32: `optical_depth` (0.55 um, the mean inside the cloud, layers summed), `cover_fraction` 0..1,
+    `top_height_km` (of the highest layer that is cloud by itself, else of the highest there; 0 without any), `dbt8_k`
+    (noise-free S8 without cloud less that with it, K), `skin_temperature_k`, `wind_m_s`. uint8: `kind` (codes of
+    KINDS, of the deepest layer; clear where not `cloud`), `surface` (codes of SURFACES). bool: `cloud`, which is
+    cover_fraction * optical_depth >= 0.15.
     """
 
     optical_depth: Floats
