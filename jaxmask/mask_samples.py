@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,17 +105,17 @@ def _example(names: np.ndarray) -> str:
     return f"{names[0]} ({len(names)} in all)"
 
 
-def cloud_at(cloud_of: Mapping[str, np.ndarray], table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Look up (H, W) bool masks by product name: cloud (N,) bool and known (N,) bool."""
+def cloud_at(cloud_of: Callable[[str], np.ndarray | None], table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Look up (H, W) bool images, one product's at a time: cloud (N,) bool and known (N,) bool at each match-up."""
     names, of_row = product_names(table["cems_path"])
     rows, columns = pixel_indices(table)
     cloud, known = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for index, members in _groups(of_row, len(names)):
-        mask = cloud_of.get(str(names[index]))
-        if mask is None:
+        image = cloud_of(str(names[index]))
+        if image is None:
             continue
         y, x = rows[members], columns[members]
-        inside = (y >= 0) & (y < mask.shape[0]) & (x >= 0) & (x < mask.shape[1])
-        cloud[members[inside]] = mask[y[inside], x[inside]]
+        inside = (y >= 0) & (y < image.shape[0]) & (x >= 0) & (x < image.shape[1])
+        cloud[members[inside]] = image[y[inside], x[inside]]
         known[members] = inside
     return cloud, known

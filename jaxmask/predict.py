@@ -37,7 +37,8 @@ def predict_tiles(
     Tiles overlap by `crop` pixels, half of which are cut from each side (../shared/reference/README.md, "infer").
     TILES_AT_ONCE at a time, so memory doesn't grow with the scene; compiled once.
     """
-    plan = tiling(*image.shape[:2], patch, crop)
+    height, width = image.shape[:2]
+    plan = tiling(height, width, patch, crop)
     tiles = cut(image, plan)
     filled = np.pad(tiles, [(0, -len(tiles) % TILES_AT_ONCE), (0, 0), (0, 0), (0, 0)])
     batches = np.split(filled, len(filled) // TILES_AT_ONCE)

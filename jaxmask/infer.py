@@ -1,0 +1,186 @@
+"""Edge: the command that predicts cloud masks: shards or raw products in, one mask file a product out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from tyro.conf import Positional
+
+from jaxmask.maskfile import DEFAULT_THRESHOLD, MASK_SUFFIX, Mask, read_attributes, write_mask
+from jaxmask.model import Model, load_model
+from jaxmask.parts import part_finder
+from jaxmask.pixels import image
+from jaxmask.predict import cloud_probability, predict_scene, predict_tiles
+from jaxmask.scene_source import Wanted, find_scenes, info_json, is_shard, load_scene, scene_name
+from jaxmask.tiles import CROP_SIZE, PATCH_SIZE
+from preprocess.command import Failure, finish, run
+from preprocess.errors import UserError
+from preprocess.files import writable_folder
+from preprocess.flags import Parallel, check
+from preprocess.pool import map_items, one_line
+from preprocess.scene import Scene
+
+Predict = Callable[[np.ndarray], np.ndarray]  # normalised image (H, W, 9) -> output (H, W), float32
+
+
+@dataclass(frozen=True)
+class InferConfig(Parallel):
+    """Predict a cloud mask for every scene; masks that are there already, of the same model and flags, are kept."""
+
+    model: Positional[Path]
+    """Model folder that jaxmask.train wrote, or a model.h5 of the original."""
+    scenes: Positional[Path]
+    """Shards, .SEN3 folders or zips: one, a folder of them, or a text file that lists them."""
+    predictions: Positional[Path]
+    """Folder for the masks, NAME.h5."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which of the model folder's checkpoints."""
+    tiling: Literal["scene", "reference"] = "scene"
+    """The whole scene at once, or the original's overlapping tiles."""
+    crop_size: int = CROP_SIZE
+    """Overlap of neighbouring tiles, pixels; only with --tiling reference."""
+    threshold: float = DEFAULT_THRESHOLD
+    """A pixel is cloud where the stored value exceeds this; recorded in the mask."""
+    probability: bool = False
+    """Store P(cloud), with the loss's weight taken out, instead of the network's output."""
+    png: bool = False
+    """Write a quicklook NAME.png beside each mask."""
+    force: bool = False
+    """Take shards of another convention or calibration than the model's."""
+    overwrite: bool = False
+    """Replace masks of another model or of other flags."""
+    cpu_only: bool = False
+    """Leave accelerators alone."""
+    workers: int | None = field(default=None, kw_only=True)
+    """Reading processes on this machine; by default one a core for raw products, none for shards; 0 for none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 < self.threshold < 1, "threshold", "between 0 and 1", self.threshold)
+        check(0 <= self.crop_size < PATCH_SIZE, "crop_size", f"0 or more and below {PATCH_SIZE}", self.crop_size)
+
+
+def main(config: InferConfig) -> int:
+    """Predict what is not there yet; returns the exit code."""
+    begun = time.monotonic()
+    if config.cpu_only:
+        jax.config.update("jax_platforms", "cpu")
+    scenes = find_scenes(config.scenes)
+    model = load_model(config.model, config.checkpoint)
+    folder = writable_folder(config.predictions)
+    settings = mask_settings(config, model)
+    missing = [path for path in scenes if not is_done(folder, path, settings, overwrite=config.overwrite)]
+    failures = predict_all(config, model, missing, settings)
+    written, reused = len(missing) - len(failures), len(scenes) - len(missing)
+    seconds = round(time.monotonic() - begun, 1)
+    summary = {"masks": written, "reused": reused, "seconds": seconds, "model": model.digest}
+    counts = f"{written} masks written, {reused} reused, {len(failures)} failed"
+    return finish(config, summary | {"message": f"{counts} in {seconds} s; masks in {folder}"}, failures, folder)
+
+
+def predict_all(config: InferConfig, model: Model, paths: list[Path], settings: dict[str, Any]) -> list[Failure]:
+    """Read ahead, predict and write one scene after the other; what could not be done, and why."""
+    reader = partial(load_scene, wanted=Wanted(model.convention, model.calibration, config.force))
+    workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
+    predict, part = predictor(config, model), part_finder(model.train_products, model.test_products)
+    failures, done = [], dict[str, Path]()
+    outcomes = map_items(reader, paths, workers=workers, scheduler=config.scheduler, label="infer", quiet=config.quiet)
+    for outcome in outcomes:
+        scene = outcome.value
+        if scene is None:
+            failures.append(Failure(str(outcome.item), outcome.error or "unknown"))
+            continue
+        try:
+            _refuse_twins(done, scene.info.product, outcome.item)
+            attributes = settings | {"part": part(scene.info.product)}
+            write_prediction(config, scene, predict, attributes)
+        except (UserError, ValueError, RuntimeError) as error:
+            failures.append(Failure(str(outcome.item), one_line(error)))
+    return failures
+
+
+def predictor(config: InferConfig, model: Model) -> Predict:
+    """The model as a function of images, tiled or whole, giving q or P."""
+    params = jax.device_put(model.params)
+    tiled = config.tiling == "reference"
+    predict = partial(predict_tiles, crop=config.crop_size) if tiled else predict_scene
+
+    def outputs(pixels: np.ndarray) -> np.ndarray:
+        q = predict(model.graphdef, params, pixels)
+        return cloud_probability(q, model.positive_weight) if config.probability else q
+
+    return outputs
+
+
+def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attributes: dict[str, Any]) -> None:
+    """Predict one scene and write its mask, and the quicklook if asked for."""
+    pixels = image(scene.refs, scene.bts)
+    finite = np.isfinite(pixels).all(axis=-1)
+    pixels[~finite] = 0
+    valid = finite & (scene.valid[..., 0] > 0)
+    product = {"product": info_json(scene.info), "rows": scene.info.rows, "columns": scene.info.columns}
+    mask = Mask(scene.info.product, predict(pixels), valid, attributes | product)
+    if config.png:
+        from jaxmask.quicklook import save_quicklook  # matplotlib is slow to import
+
+        path = config.predictions / f"{mask.name}.png"
+        save_quicklook(path, scene, mask.probability, valid, config.threshold)
+    write_mask(config.predictions / f"{mask.name}{MASK_SUFFIX}", mask)
+
+
+def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
+    """The attributes by which a mask is known to be of this model and these flags."""
+    tiles = (
+        {"tiling": "reference", "crop_size": config.crop_size} if config.tiling == "reference" else {"tiling": "scene"}
+    )
+    return {
+        "model": model.digest,
+        "convention": model.convention,
+        "calibration": model.calibration,
+        "positive_weight": model.positive_weight,
+        "quantity": "P" if config.probability else "q",
+        "threshold": config.threshold,
+        "tiling": config.tiling,
+        **crop,
+        "jaxmask": importlib.metadata.version("jaxmask"),
+    }
+
+
+def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
+    """Whether `folder` holds the whole mask of this scene under these settings.
+
+    A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one is made anew.
+    """
+    path = folder / f"{scene_name(scene)}{MASK_SUFFIX}"
+    if not path.exists():
+        return False
+    try:
+        found = read_attributes(path)
+    except UserError:
+        return False
+    differing = [name for name, value in settings.items() if found.get(name) != value and name != "jaxmask"]
+    if differing and not overwrite:
+        raise UserError(
+            f"{path} is there already, but of another {differing[0]} ({found.get(differing[0], 'unknown')}); "
+            "choose another folder, or pass --overwrite to replace such masks"
+        )
+    return not differing
+
+
+def _refuse_twins(done: dict[str, Path], name: str, path: Path) -> None:
+    if name in done:
+        raise UserError(f"{path} is the same product as {done[name]}, whose mask is written")
+    done[name] = path
+
+
+if __name__ == "__main__":
+    sys.exit(run("jaxmask.infer", InferConfig, main))
