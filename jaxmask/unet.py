@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jaxmask.pixels import CHANNELS
 
 DEPTH = 3  # times the image is halved
 SIZE_MULTIPLE = 2**DEPTH  # height and width must be multiples of it
+KERNEL_AXES = 4  # of a convolution's kernel; its bias has one
+TRUNCATED_DEVIATION = 0.87962566103423978  # standard deviation of a normal distribution cut at 2 (as in jax.nn)
 FEATURES = 32  # of the original, in its first level
 
 Params = dict[str, Any]  # nested, names to float32 arrays
@@ -58,8 +62,8 @@ def create(features: int, seed: int) -> tuple[nnx.GraphDef, Params]:
 
     Kernels are truncated He-normal, as Keras' `he_normal` (He et al. 2015, arXiv:1502.01852), biases zero.
     """
-    graphdef, state = nnx.split(UNet(features, nnx.Rngs(seed)))
-    return graphdef, _text_keys(nnx.to_pure_dict(state))
+    graphdef, shapes = structure(features)
+    return graphdef, _he_normal(shapes, jax.random.key(seed))
 
 
 def structure(features: int) -> tuple[nnx.GraphDef, Params]:
@@ -93,6 +97,24 @@ def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array) -> jax.Arra
 def count_parameters(params: Params) -> int:
     """Number of trained numbers: 1,948,609 at 32 features."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def _he_normal(shapes: Params, key: jax.Array) -> Params:
+    """Kernels from one draw, cut up: drawing each by itself would compile the generator once a shape, 20 s in all."""
+    leaves, tree = jax.tree.flatten(shapes)
+    sizes = [leaf.size if len(leaf.shape) == KERNEL_AXES else 0 for leaf in leaves]
+    draw = jax.jit(jax.random.truncated_normal, static_argnames="shape")(key, -2.0, 2.0, shape=(sum(sizes),))
+    parts = jnp.split(draw, np.cumsum(sizes)[:-1])
+    made = [
+        part.reshape(leaf.shape) * _he_scale(leaf.shape) if part.size else jnp.zeros(leaf.shape)
+        for part, leaf in zip(parts, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(tree, made)
+
+
+def _he_scale(shape: tuple[int, ...]) -> float:
+    """Makes the variance of the truncated draw 2 / fan-in."""
+    return math.sqrt(2 / math.prod(shape[:-1])) / TRUNCATED_DEVIATION
 
 
 def _conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs) -> nnx.Conv:
