@@ -11,7 +11,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
@@ -32,10 +31,10 @@ THEME = {
 }
 LINE_STYLES = ("-", "--")
 MARKERS = ("o", "s")
-CHART_INCHES = (4.6, 2.9)
+CHART_INCHES = (4.5, 2.9)
 STYLE: Any = {
     "svg.fonttype": "none",
-    "font.size": 9,
+    "font.size": 9.5,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
@@ -52,7 +51,7 @@ STYLE: Any = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 9.5,
 }
 
 BIN_K = 0.1
@@ -88,7 +87,7 @@ def curves(name: str, title: str, x: Sequence[float], lines: Sequence[Line], x_l
             axes.plot(x, y, style, color=colour, marker=marker, markersize=3.2, linewidth=1.6, label=line.name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         axes.set(xlabel=x_label, ylabel=y_label)
-        _legend_above(axes, columns=len(lines))
+        _legend_above(figure, columns=len(lines))
         return themed(_svg(figure), name, title)
 
 
@@ -108,7 +107,7 @@ def difference_histogram(name: str, title: str, samples: Sequence[Sample], x_lab
         axes.set(xlabel=x_label + (f" ({beyond} beyond the axis)" if beyond else ""), ylabel="match-ups per 0.1 K")
         axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        _legend_above(axes, columns=1)
+        _legend_above(figure, columns=1)
         return themed(_svg(figure), name, title)
 
 
@@ -154,6 +153,6 @@ def _svg(figure: Figure) -> str:
     return stream.getvalue()
 
 
-def _legend_above(axes: Axes, columns: int) -> None:
+def _legend_above(figure: Figure, columns: int) -> None:
     """Outside the axes, where it can't hide data, however narrow the page."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, handlelength=2.4)
+    figure.legend(loc="outside upper left", ncols=columns, borderaxespad=0.1, handlelength=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -20,7 +20,7 @@ from PIL import Image
 from jaxmask import colour
 from jaxmask.figures import PROBABILITY_COLOURS
 
-PANEL_TITLES = ("false colour", "Bayes label", "U-Net output q", "disagreement")
+PANEL_TITLES = ("false colour", "Bayes label", "U-Net output", "disagreement")
 WIDE_PIXELS = 1600
 WIDE_LIMIT_BYTES = 600_000
 HEAD, CAPTION, FOOT, GAP = 34, 34, 34, 8  # pixels
@@ -37,6 +37,11 @@ class ScenePictures:
     name: str
     remark: str
     pictures: tuple[NDArray[np.uint8], ...]
+
+
+def quantity_name(quantity: str) -> str:
+    """What a mask's values are: "q", the network's output, or "P", which `infer --probability` stores."""
+    return "P(cloud)" if quantity == "P" else "network output q (1 = cloud)"
 
 
 def encode(picture: NDArray[np.uint8], kind: str = "png") -> bytes:
@@ -73,14 +78,20 @@ def scene_panels(
 
 
 def wide_picture(scenes: Sequence[ScenePictures]) -> bytes:
-    """All scenes, a row each, as one PNG 1600 pixels wide and at most 600 kB: fewer colours are taken until it fits."""
-    image = Image.open(io.BytesIO(_render(_wide_figure(scenes)))).convert("RGB")
-    for colours in (160, 96, 48, 16):
+    """All scenes, a row each, as one PNG 1600 pixels wide and at most 600 kB: colours, then detail, go to fit."""
+    panel = (WIDE_PIXELS - 5 * GAP) // 4
+    for colours, detail in ((160, panel), (96, panel), (48, panel), (48, panel // 2), (16, panel // 4)):
+        shown = scenes if detail == panel else [_coarser(scene, detail) for scene in scenes]
+        image = Image.open(io.BytesIO(_render(_wide_figure(shown)))).convert("RGB")
         stream = io.BytesIO()
         image.quantize(palette=_palette(scenes, colours), dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
         if stream.tell() <= WIDE_LIMIT_BYTES:
             break
     return stream.getvalue()
+
+
+def _coarser(scene: ScenePictures, columns: int) -> ScenePictures:
+    return replace(scene, pictures=tuple(colour.shrink(picture, columns) for picture in scene.pictures))
 
 
 def _palette(scenes: Sequence[ScenePictures], colours: int) -> Image.Image:
@@ -102,8 +113,9 @@ def quicklook(
     valid: NDArray[np.bool_],
     threshold: float,
     title: str,
+    quantity: str = "q",
 ) -> bytes:
-    """False colour with the mask's outline beside the probability with its colour bar, as a PNG.
+    """False colour with the mask's outline beside the mask's values with their colour bar, as a PNG.
 
     base: (H, W, 3) uint8; probability: (H, W) 0..1; valid: (H, W) bool. Axes are in pixels of the 1 km grid.
     """
@@ -114,13 +126,13 @@ def quicklook(
         figure.suptitle(title, color=INK, fontsize=10, parse_math=False)
         left.imshow(base, interpolation="antialiased", interpolation_stage="rgba")
         _outline(left, probability, valid, threshold)
-        left.set_title(f"cloud outlined where q > {threshold:g}; {NIGHT_AND_DAY}", fontsize=7.5)
+        left.set_title(f"cloud outlined where {quantity} > {threshold:g}; {NIGHT_AND_DAY}", fontsize=7.5)
         right.imshow(colour.probability_colour(probability, valid, PROBABILITY_COLOURS), interpolation="antialiased")
         scale = ScalarMappable(Normalize(0, 1), ListedColormap(PROBABILITY_COLOURS))
-        bar = figure.colorbar(scale, ax=right, fraction=0.046, pad=0.02, label="network output q (1 = cloud)")
+        bar = figure.colorbar(scale, ax=right, fraction=0.046, pad=0.02, label=quantity_name(quantity))
         bar.ax.axhline(threshold, color="white", linewidth=2.4)
         bar.ax.axhline(threshold, color="black", linewidth=1)
-        right.set_title("network output; grey: no data", fontsize=7.5)
+        right.set_title("grey: no data", fontsize=7.5)
         for axes in (left, right):
             axes.set_xlabel("column (1 km)")
         left.set_ylabel("row (1 km)")
@@ -166,20 +178,20 @@ def _wide_key(figure: Figure, total: int) -> None:
     """The foot of the wide picture: what the colours mean. total: its height in pixels."""
     bar = figure.add_axes((152 / WIDE_PIXELS, 10 / total, 160 / WIDE_PIXELS, 14 / total), xticks=[], yticks=[])
     bar.imshow(PROBABILITY_COLOURS[None], aspect="auto")
-    for left, text in ((GAP, "U-Net output q:   0 clear"), (320, "1 cloud")):
+    for left, text in ((GAP, "U-Net output:   0 clear"), (320, "1 cloud")):
         figure.text(left / WIDE_PIXELS, 17 / total, text, fontsize=9.5, color=INK, va="center")
     figure.legend(
-            handles=[
-                Patch(facecolor=colour.hexadecimal(rgb), edgecolor=INK, linewidth=0.5, label=text)
-                for text, rgb in DISAGREEMENT_KEY
-            ],
-            loc="lower right",
-            bbox_to_anchor=(1 - GAP / WIDE_PIXELS, 0),
-            ncols=5,
-            frameon=False,
-            fontsize=9.5,
-            borderaxespad=0.2,
-        )
+        handles=[
+            Patch(facecolor=colour.hexadecimal(rgb), edgecolor=INK, linewidth=0.5, label=text)
+            for text, rgb in DISAGREEMENT_KEY
+        ],
+        loc="lower right",
+        bbox_to_anchor=(1 - GAP / WIDE_PIXELS, 0),
+        ncols=5,
+        frameon=False,
+        fontsize=9.5,
+        borderaxespad=0.2,
+    )
 
 
 DISAGREEMENT_KEY = (

@@ -24,11 +24,12 @@ def save_quicklook(
     probability: NDArray[np.floating],
     valid: NDArray[np.bool_],
     threshold: float = THRESHOLD,
+    quantity: str = "q",
 ) -> None:
     """Write `path`, a PNG of false colour with the mask's outline beside the network's output, whole or not at all.
 
-    probability: (H, W) float, the output q (1 = cloud); valid: (H, W) bool, where it counts. Raises UserError if
-    these and the scene differ in size.
+    probability: (H, W) float 0..1 (1 = cloud), the output q, or P(cloud) where `quantity` is "P"; valid: (H, W) bool,
+    where it counts. Raises UserError if these and the scene differ in size.
     """
     if not (scene.refs.shape[:2] == probability.shape == valid.shape):
         raise UserError(
@@ -37,6 +38,6 @@ def save_quicklook(
         )
     base = false_colour(scene.refs, scene.bts, daylight(scene.refs), np.asarray(scene.valid)[..., 0] > 0)
     title = f"{scene.info.product}   {scene.info.start_time}"
-    picture = panels.quicklook(base, probability, np.asarray(valid, bool), threshold, title)
+    picture = panels.quicklook(base, probability, np.asarray(valid, bool), threshold, title, quantity)
     with whole_file(path) as partial:
         partial.write_bytes(picture)

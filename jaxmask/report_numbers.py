@@ -25,6 +25,13 @@ MASK_NAMES = {"bayes": "Bayes", "unet": "U-Net", "truth": "truth", "none": "no m
 MASK_ORDER = tuple(MASK_NAMES)
 STRATUM_ORDER = ("all", "day", "night", "sea", "land")
 DEFAULT_THRESHOLD = 0.5
+SCORES = ("precision", "recall", "f1", "iou")
+SCORE_HEADINGS = ("precision, %", "recall, %", "F1, %", "IoU, %")
+MAJORITY = "The majority class is what always giving the commoner answer would score."
+EVALUATIONS = {
+    "label": (f"Against the Bayes label, which errs too: the share of pixels that agree. {MAJORITY}", "agreement, %"),
+    "truth": (f"Against the hidden truth of simulated products: the share that is right. {MAJORITY}", "accuracy, %"),
+}
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
@@ -73,28 +80,27 @@ def spoken(cell: Cell, unit: str = "") -> str:
     return f"{cell.text}{unit}" if cell.text else f"{DASH} ({cell.reason})"
 
 
-def evaluation_table(evaluation: Record) -> TableText:
-    """Masks against label and truth, by stratum: the test part where there is one, else whatever there is."""
+def evaluation_tables(evaluation: Record) -> tuple[TableText, ...]:
+    """Masks against the label, then against truth, by stratum: the test part where there is one, else all parts."""
     records = evaluation["records"]
     chosen = [record for record in records if record["part"] == "test"] or list(records)
-    ordered = sorted(chosen, key=_evaluation_order)
-    return TableText(
-        "Pixels of the products held out from training. Against the label the share that agrees is agreement, "
-        "against truth it is accuracy; the majority class is what always saying the commoner answer would score.",
-        ("mask", "against", "part", "stratum", "pixels", "agreement or accuracy, %", "majority class, %",
-         "precision, %", "recall, %", "F1, %", "IoU, %"),
-        tuple(_evaluation_row(record) for record in ordered),
-    )  # fmt: skip
+    tables = []
+    for against, (caption, heading) in EVALUATIONS.items():
+        rows = sorted((record for record in chosen if record["against"] == against), key=_evaluation_order)
+        if rows:
+            headings = ("mask", "part", "stratum", "pixels", heading, "majority class, %", *SCORE_HEADINGS)
+            tables.append(TableText(caption, headings, tuple(_evaluation_row(record) for record in rows)))
+    return tuple(tables)
 
 
 def _evaluation_order(record: Record) -> tuple[Any, ...]:
-    return record["against"], _rank(MASK_ORDER, record["mask"]), _rank(STRATUM_ORDER, record["stratum"])
+    return _rank(MASK_ORDER, record["mask"]), record["part"], _rank(STRATUM_ORDER, record["stratum"])
 
 
 def _evaluation_row(record: Record) -> tuple[Cell, ...]:
     why = "no pixels" if not record["count"] else "undefined"
-    names = (_mask_name(record), record["against"], record["part"], record["stratum"])
-    scores = (score(record), record.get("majority"), *(record.get(n) for n in ("precision", "recall", "f1", "iou")))
+    names = (_mask_name(record), record["part"], record["stratum"])
+    scores = (score(record), record.get("majority"), *(record.get(name) for name in SCORES))
     return (*map(Cell, names), number(record["count"], 0), *(share(value, why) for value in scores))
 
 
@@ -169,10 +175,8 @@ def histogram_algorithm(records: Sequence[Record]) -> Algorithm | None:
 
 def _named_sample(name: str, values: np.ndarray) -> Sample:
     median, rsd = median_and_rsd(values)
-    if median is None:
-        return Sample(f"clear by {name}: N = 0", values)
-    numbers = f"N = {len(values)}, median {number(median, 2).text} K, RSD {number(rsd, 2).text} K"
-    return Sample(f"clear by {name}: {numbers}", values)
+    spread = f"median {number(median, 2).text} K, RSD {number(rsd, 2).text} K" if values.size else "no match-ups"
+    return Sample(f"clear by {name}, N = {len(values):,}: {spread}", values)
 
 
 def _mask_name(record: Record) -> str:

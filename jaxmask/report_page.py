@@ -12,7 +12,7 @@ from jaxmask.report_numbers import (
     Cell,
     Record,
     TableText,
-    evaluation_table,
+    evaluation_tables,
     histogram_algorithm,
     histogram_samples,
     number,
@@ -70,7 +70,7 @@ class Page:
     training_table: TableText | None
     matchup_chart: Chart | None
     matchup_table: TableText | None
-    evaluation: TableText | None
+    evaluation: tuple[TableText, ...]
     settings: TableText | None
     failures: tuple[StageFailure, ...]
     absent: dict[str, Absent]
@@ -89,7 +89,7 @@ def make_page(run: Run, scenes: tuple[SceneView, ...], colour_bar: str, unread: 
         training_table=training_table(run.history[-1]) if run.history else None,
         matchup_chart=matchup_chart(run, records),
         matchup_table=statistics_table(records) if records else None,
-        evaluation=evaluation_table(run.evaluation) if run.evaluation else None,
+        evaluation=evaluation_tables(run.evaluation) if run.evaluation else (),
         settings=settings_table(run.config) if run.config else None,
         failures=(*run.failures, *unread),
         absent=absences(run),
@@ -119,7 +119,7 @@ def training_charts(history: tuple[Record, ...]) -> tuple[Chart, ...]:
         return ()
     epochs = [epoch["epoch"] for epoch in history]
     charts = []
-    for key, label in (("loss", "loss, mean weighted cross entropy (nats)"), ("accuracy", "accuracy, share of pixels")):
+    for key, label in (("loss", "loss, nats"), ("accuracy", "accuracy, share of pixels")):
         lines = [
             Line(name, [(epoch[part] or {}).get(key) for epoch in history])
             for part, name in (("train", "training part"), ("test", "test part"))
@@ -142,7 +142,8 @@ def training_table(epoch: Record) -> TableText:
             (Cell(name), number(scores.get("loss"), 3, why), *(share(scores.get(key), why) for key in names[1:]))
         )
     headings = ("part", "loss, nats", "accuracy, %", "precision, %", "recall, %", "F1, %", "IoU, %")
-    caption = f"Epoch {epoch['epoch']}, against the Bayes label, on patches less their border"
+    scored = "mean weighted cross entropy, and scores against the Bayes label, on patches less their border"
+    caption = f"Epoch {epoch['epoch']}: {scored}"
     return TableText(caption, headings, tuple(rows))
 
 

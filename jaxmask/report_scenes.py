@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jaxmask import panels
 from jaxmask.colour import daylight, false_colour, shrink
-from jaxmask.maskfile import Mask, read_mask
+from jaxmask.maskfile import read_mask
 from jaxmask.panels import PANEL_TITLES, ScenePictures
 from jaxmask.report_numbers import Record, share, spoken
 from jaxmask.report_page import Panel, SceneView
@@ -94,11 +94,6 @@ def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[Sce
     view = SceneView(scene.info.product, why, facts, _panels(pictures, number))
     remark = f"{why}: {dict(facts)['disagreement']}"
     return view, ScenePictures(scene.info.product, remark, pictures)
-
-
-def quantity_name(mask: Mask) -> str:
-    """What a mask's values are: the network's output q, or the probability that `infer --probability` stored."""
-    return "P(cloud)" if mask.attributes.get("quantity") == "P" else "network output q (1 = cloud)"
 
 
 def data_uri(content: bytes, kind: str) -> str:
