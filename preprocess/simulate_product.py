@@ -36,8 +36,9 @@ TRUTH_NAMES = ("optical_depth", "cover_fraction", "top_height_km", "dbt8_k", "ki
 
 
 def write_product(scene: SimulatedScene, archive: Path) -> Path:
-    """Write `archive`/NAME.zip holding NAME.SEN3/, whole or not at all, and return its path; same scene, same bytes.
+    """Write `archive`/NAME.zip holding NAME.SEN3/, whole or not at all, and return its path.
 
+    Same scene, same arrays and attributes (not the same bytes: the HDF5 library stamps the time into each file).
     Members are stored: netCDF is compressed already.
     """
     path = archive / f"{scene.geometry.plan.name}.zip"
