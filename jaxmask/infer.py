@@ -139,9 +139,7 @@ def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attrib
 
 def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
     """The attributes by which a mask is known to be of this model and these flags."""
-    tiles = (
-        {"tiling": "reference", "crop_size": config.crop_size} if config.tiling == "reference" else {"tiling": "scene"}
-    )
+    crop = {"crop_size": config.crop_size} if config.tiling == "reference" else {}
     return {
         "model": model.digest,
         "convention": model.convention,
