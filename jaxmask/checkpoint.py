@@ -193,8 +193,10 @@ def _read(checkpoint: Path, targets: dict[str, Any]) -> dict[str, Any]:
 
 def _check_shapes(checkpoint: Path, params: Params) -> None:
     """Raise UserError unless the parameters on disk have the shapes of `params`: orbax itself would not mind."""
-    metadata = ocp.Checkpointer(ocp.StandardCheckpointHandler()).metadata(checkpoint / PARAMS)
-    found = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(metadata.item_metadata.tree)}
+    metadata = ocp.Checkpointer(ocp.StandardCheckpointHandler()).metadata(checkpoint / PARAMS).item_metadata
+    if metadata is None:
+        raise ValueError("its description can't be read")
+    found = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(metadata.tree)}
     expected = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(params)}
     for name in sorted(found | expected):
         if found.get(name) != expected.get(name):
