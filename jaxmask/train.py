@@ -82,11 +82,21 @@ def _join_others(config: TrainConfig) -> None:
         use_cpu_only()
     jax.config.update("jax_enable_preemption_service", False)  # it would replace our signal handlers
     launch = choose_launch(os.environ, config.coordinator, config.num_processes, config.process_id)
+    if launch.processes > 1:
+        _keep_stdout_to_ourselves()
     start_distributed(launch)
     if not _is_first():
         log.setLevel(logging.ERROR)
     if launch.notice:
         log.warning("%s", launch.notice)
+
+
+def _keep_stdout_to_ourselves() -> None:
+    """Send what libraries print from C++ (Gloo greets its peers) to stderr, so that --json stays alone on stdout."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(ours, "w")
 
 
 def _open_task(command: TrainCommand, mesh: Mesh) -> Task:
