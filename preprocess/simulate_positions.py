@@ -11,7 +11,7 @@ import numpy as np
 from preprocess.simulate_geometry import FIRST_EMPTY_TIE, TIE_COLUMNS, Geometry
 from preprocess.simulate_orbit import sun_distance_au
 from preprocess.simulate_plan import ROW_S, ProductPlan
-from preprocess.simulate_regrid import Regridding, gridded, orphan_places, orphans
+from preprocess.simulate_regrid import Regridding, gridded, orphans
 from preprocess.simulate_schema import (
     FILL_I4,
     FILL_I8,
@@ -98,7 +98,7 @@ def _indices_file(geometry: Geometry, grid: str, cells: Regridding) -> ProductFi
             Variable(f"{name}_orphan_{grid}", ORPHANS, orphans(cells, image, fill), fill, about),
         ]
     plan = geometry.plan
-    sizes = {"one": 1, "orphan_pixels": orphan_places(plan, grid)} | image_dimensions(plan, grid)
+    sizes = dict(sorted((image_dimensions(plan, grid) | {"one": 1}).items()))
     attributes = grid_attributes(plan, grid, geometry.start_offset)
     return ProductFile(f"indices_{grid}.nc", attributes, sizes, tuple(variables))
 
