@@ -1,0 +1,66 @@
+"""The benchmark runs at tiny sizes and says what it measured on; its rates are only checked for sense."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu.py"
+TINY = ["--features", "2", "--batch", "1", "--patch", "16", "--steps", "2", "--scenes", "2", "--scene-size", "24x32",
+        "--runs", "3"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gpu() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("benchmarks_gpu", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_reports_rates_hardware_and_versions(
+    gpu: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gpu.main([*TINY, "--output", str(tmp_path / "out.json")]) == 0
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert json.loads((tmp_path / "out.json").read_text()) == report
+    assert (report["backend"], report["devices"]) == ("cpu", 8)
+    assert report["versions"]["jax"]
+    assert report["processor"]
+    training, inference = report["results"]
+    assert (training["what"], training["unit"], training["global_batch"]) == ("training step", "patches/s", 8)
+    assert (inference["what"], inference["unit"], inference["rows"]) == ("whole-scene inference", "scenes/s", 24)
+    for result in report["results"]:
+        assert result["runs"] == 3
+        assert 0 < result["slowest"] <= result["median"] <= result["fastest"]
+    assert "patches/s" in printed.err
+
+
+def test_rates_are_items_over_seconds(gpu: ModuleType) -> None:
+    """10 items in 1, 2 and 4 s: 10, 5 and 2.5 a second, exact in binary."""
+    found = gpu.summary("x", "items/s", 10, [1.0, 2.0, 4.0], 0.5)
+    assert (found["median"], found["slowest"], found["fastest"], found["first_call_s"]) == (5.0, 2.5, 10.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--steps", "0"], "--steps must be 1 or more; found 0"),
+        (["--scene-size", "1200"], "--scene-size: invalid size value: '1200'"),
+        (["--scene-size", "0x8"], "--scene-size: invalid size value: '0x8'"),
+    ],
+)
+def test_impossible_sizes_are_refused(
+    gpu: ModuleType, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit):
+        gpu.main(flags)
+    assert message in capsys.readouterr().err
