@@ -64,7 +64,7 @@ def amplitude(shape: tuple[int, int], spacing_m: float, spectrum: Spectrum) -> F
     along = (kx * cos + ky * sin) * np.float32(np.sqrt(spectrum.stretch))
     across = (ky * cos - kx * sin) / np.float32(np.sqrt(spectrum.stretch))
     scaled = (along**2 + across**2) * np.float32((spectrum.scale_m / (2 * np.pi)) ** 2)
-    return (1 + scaled) ** np.float32(-spectrum.slope / 2)
+    return ((1 + scaled) ** np.float32(-spectrum.slope / 2)).astype(np.float32)
 
 
 def expected_variance(modes: Floats, columns: int) -> float:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from preprocess.simulate_clouds import LABEL_TABLE
 from preprocess.simulate_features import Features, make_features
 from preprocess.simulate_geometry import make_geometry
-from preprocess.simulate_plan import plan_archive
+from preprocess.simulate_plan import ProductPlan, plan_archive
 from preprocess.simulate_world import World, make_world
 
 TABLE_SEED = 271828
@@ -24,9 +24,8 @@ SMOOTHING_BINS = 0.8
 # Weight of a uniform density mixed in, so that what the draw never showed is unlikely, not impossible.
 UNIFORM_SHARE = 0.02
 
-S8_EDGES = np.array(
-    [-120, -90, -75, -60, -48, -38, -30, -24, -19, -15, -12, -9.5, -7.5, -6, -4.8, -3.8, -3]
-    + [-2.2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2.2, 3, 4, 6, 9, 14, 25]
+S8_EDGES = np.concatenate(
+    [np.geomspace(120, 3, 17) * -1, [-2.2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2.2, 3, 4, 6, 9, 14, 25]]
 )
 S8_S9_EDGES = np.array(
     [-8, -4, -2.5, -1.7, -1.2, -0.9, -0.6, -0.4, -0.2, 0, 0.2, 0.4, 0.6, 0.9, 1.2, 1.7, 2.5, 3.5, 5, 8, 14]
@@ -105,7 +104,7 @@ def label_table() -> CloudTable:
     return build_table([_draw(plan) for plan in plans])
 
 
-def _draw(plan) -> tuple[World, Features, bool]:
+def _draw(plan: ProductPlan) -> tuple[World, Features, bool]:
     geometry = make_geometry(plan)
     world = make_world(geometry, TABLE_IRRADIANCES, LABEL_TABLE)
     features = make_features(world.observation, geometry, world.prior, TABLE_IRRADIANCES)
@@ -127,8 +126,8 @@ def build_table(draws: list[tuple[World, Features, bool]]) -> CloudTable:
         dark = cloud & np.isfinite(features.s7_s8)
         np.add.at(night, (s8[dark], s8_s9[dark], bins(features.s7_s8[dark], S7_S8_EDGES)), 1)
         lit = cloud & np.isfinite(features.s3)
-        shades = (bins(shade[lit], REFLECTANCE_EDGES) for shade in (features.s3, features.s5))
-        np.add.at(day, (features.group[lit], bins(features.s8[lit], COARSE_S8_EDGES), *shades), 1)
+        s3, s5 = bins(features.s3[lit], REFLECTANCE_EDGES), bins(features.s5[lit], REFLECTANCE_EDGES)
+        np.add.at(day, (features.group[lit], bins(features.s8[lit], COARSE_S8_EDGES), s3, s5), 1)
         if smooth:
             np.add.at(clear, (features.group[~cloud], rough[~cloud]), 1)
     return CloudTable(
