@@ -11,7 +11,7 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from preprocess.command import Output, check, log, run
+from preprocess.command import Output, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
 from preprocess.product import find_products, read_product
 from preprocess.shard import SUFFIXES, find_shards, read_shard
@@ -27,7 +27,8 @@ class DescribeConfig(Output):
     """.SEN3 folders, zips, shards, folders of these, or lists of products."""
 
     def __post_init__(self) -> None:
-        check(len(self.paths) > 0, "paths", "one or more products, shards or folders", "none")
+        if not self.paths:
+            raise UserError("nothing to describe: name one or more products, shards or folders of them")
 
 
 def main(config: DescribeConfig) -> int:

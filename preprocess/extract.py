@@ -78,6 +78,7 @@ def extract_zip(path: Path, output: Path, verify: Verify = "md5") -> Extracted:
         if folder.exists():
             _check_same(archive, folder)
             return Extracted(archive.name, reused=True, absent=absent)
+        output.mkdir(parents=True, exist_ok=True)
         _check_space(archive, output)
         try:
             with whole_folder(folder) as partial:

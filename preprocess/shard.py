@@ -178,10 +178,7 @@ def _info(file: h5py.File, path: Path) -> SceneInfo:
                 continue
             raise UserError(f"{path}: no dataset '{field.name}'; convert it again")
         _check_dataset(file, path, field.name, field.shape(height, width), field.dtype)
-    try:
-        return _from_attributes(file.attrs)
-    except KeyError as error:
-        raise UserError(f"{path}: no attribute {error}; convert it again") from None
+    return _from_attributes(file.attrs, path)
 
 
 def _check_published(file: h5py.File, path: Path) -> None:
@@ -214,13 +211,14 @@ def _attributes(info: SceneInfo) -> dict[str, Any]:
     }
 
 
-def _from_attributes(attributes: h5py.AttributeManager) -> SceneInfo:
-    known = (
-        field
-        for field in dataclasses.fields(SceneInfo)
-        if field.name in attributes or field.default is dataclasses.MISSING
-    )
-    return SceneInfo(**{field.name: _plain(attributes[field.name]) for field in known})
+def _from_attributes(attributes: h5py.AttributeManager, path: Path) -> SceneInfo:
+    values = {}
+    for field in dataclasses.fields(SceneInfo):
+        if field.name in attributes:
+            values[field.name] = _plain(attributes[field.name])
+        elif field.default is dataclasses.MISSING:
+            raise UserError(f"{path}: no attribute '{field.name}'; convert it again")
+    return SceneInfo(**values)
 
 
 def _plain(value: Any) -> Any:

@@ -10,13 +10,13 @@ import numpy as np
 
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Product
 from preprocess.quality import CONFIDENCE_BITS, is_labelled, labelled_pixels, valid_pixels
-from preprocess.scene import Scene
+from preprocess.scene import Scene, fit
 
 RADIANCE_UNIT = "mW m-2 sr-1 nm-1"
 
 
 def summarise_product(product: Product) -> dict[str, Any]:
-    """What a product holds, JSON-able; shares are of all pixels unless their name says otherwise, None where unknown."""
+    """What a product holds, JSON-able: shares are of all pixels unless their name says otherwise, None if unknown."""
     label_valid, valid = labelled_pixels(product), valid_pixels(product)
     rows, columns = valid.shape
     channels = {
@@ -52,12 +52,17 @@ def summarise_product(product: Product) -> dict[str, Any]:
 
 
 def summarise_scene(scene: Scene) -> dict[str, Any]:
-    """What a shard holds, JSON-able, in the words of summarise_product; ranges are of measured values alone."""
+    """What a shard holds, JSON-able, in the words of summarise_product; padding is left out.
+
+    Ranges are of measured values alone.
+    """
+    height, width = scene.refs.shape[:2]
+    scene = _without_padding(scene)
     valid, label_valid = scene.valid[..., 0] > 0, scene.label_valid[..., 0] > 0
     flags = FlagField(scene.flags, tuple(CONFIDENCE_BITS.values()), tuple(CONFIDENCE_BITS))
     values = np.concatenate([scene.refs, scene.bts], axis=-1)
     channels = {
-        channel: _range(values[..., index], (scene.measured >> index) & 1 > 0, "1" if index < 6 else "K")
+        channel: _range(values[..., index], (scene.measured >> index) & 1 > 0, "reflectance" if index < 6 else "K")
         for index, channel in enumerate((*SOLAR_CHANNELS, *THERMAL_CHANNELS))
     }
     info = {
@@ -67,8 +72,8 @@ def summarise_scene(scene: Scene) -> dict[str, Any]:
     return {
         "kind": "shard",
         **info,
-        "height": scene.refs.shape[0],
-        "width": scene.refs.shape[1],
+        "height": height,
+        "width": width,
         "valid_share": _share(valid),
         "label_share": _share(label_valid),
         "summary_cloud_share_of_valid": _share(scene.summary[..., 0][valid] > 0),
@@ -111,6 +116,13 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             f"{_percent(found['share'])} of pixels"
         )
     return lines
+
+
+def _without_padding(scene: Scene) -> Scene:
+    if scene.info.convention == "reference":
+        return scene
+    height, width = scene.refs.shape[:2]
+    return fit(scene, min(height, scene.info.rows), min(width, scene.info.columns))
 
 
 def _range(values: np.ndarray, known: np.ndarray, unit: str) -> dict[str, Any]:

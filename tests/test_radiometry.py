@@ -1,0 +1,127 @@
+"""Angles against cubic polynomials and a spline a pixel, reflectance by hand, the original's fault on purpose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.interpolate import make_interp_spline
+
+from preprocess.errors import UserError
+from preprocess.level1 import Grid
+from preprocess.radiometry import (
+    calibration_factors,
+    cosine_of_sun,
+    interpolate_zenith,
+    reference_cosine_of_sun,
+    reflectance,
+    tie_columns,
+    tie_rows,
+)
+
+PIXELS, FINE, TIES = Grid(1000, 1000, 998, 4081), Grid(500, 500, 1996, 4081), Grid(16000, 1000, 64, 4081)
+SMALL, SMALL_FINE, SMALL_TIES = Grid(1000, 1000, 40, 7), Grid(500, 500, 80, 7), Grid(16000, 1000, 4, 7)
+
+
+def test_notice_factors_count_below_collection_005_only() -> None:
+    notice = [0.97, 0.98, 0.98, 1.0, 1.11, 1.13]
+    for collection, expected in (("002", notice), ("004", notice), ("005", [1.0] * 6), ("006", [1.0] * 6)):
+        np.testing.assert_array_equal(calibration_factors("notice", collection), expected)
+        np.testing.assert_array_equal(calibration_factors("none", collection), [1.0] * 6)
+
+
+def test_unknown_calibration_is_refused() -> None:
+    with pytest.raises(UserError, match="--calibration must be one of none, notice; found vicarious"):
+        calibration_factors("vicarious", "002")
+
+
+@pytest.mark.quick
+def test_tie_columns_of_the_measured_grids() -> None:
+    # By hand: the track lies at 998, 1996 and 64; column 0 is 998 km west of it, that is 62.375 tie columns.
+    coarse, fine = tie_columns(1500, PIXELS, TIES), tie_columns(3000, FINE, TIES)
+    assert (coarse[998], coarse[0], fine[1996]) == (64.0, 1.625, 64.0)
+    np.testing.assert_array_equal(fine[::2], coarse)
+
+
+def test_rows_of_pixels_are_rows_of_ties_whatever_the_start_offset() -> None:
+    np.testing.assert_array_equal(tie_rows(4, PIXELS, TIES), [0, 1, 2, 3])
+    np.testing.assert_array_equal(tie_rows(4, FINE, TIES), [0, 0.5, 1, 1.5])
+
+
+@pytest.mark.quick
+def test_cubic_polynomials_of_the_column_are_reproduced_at_the_pixels_own_row() -> None:
+    # A cubic spline through a cubic is that cubic; 1e-9 is rounding of numbers near 100.
+    def zenith(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return 30 + 5 * row + 2 * column - 0.3 * column**2 + 0.02 * (1 + row) * column**3
+
+    row, column = np.arange(5.0)[:, None], np.arange(10.0)[None]
+    ties = zenith(row, column)
+    ties[:, 8:] = np.nan
+    found = interpolate_zenith(ties, SMALL_TIES, SMALL, 5, 80)
+    np.testing.assert_allclose(found, zenith(row, tie_columns(80, SMALL, SMALL_TIES)[None]), atol=1e-9)
+
+
+def test_half_rows_are_interpolated_cubically_too() -> None:
+    def zenith(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return 40 + row**3 / 50 + column + row * column / 10
+
+    ties = zenith(np.arange(6.0)[:, None], np.arange(10.0)[None])
+    found = interpolate_zenith(ties, SMALL_TIES, SMALL_FINE, 11, 160)
+    expected = zenith(np.arange(11)[:, None] / 2, tie_columns(160, SMALL_FINE, SMALL_TIES)[None])
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_gaps_are_bridged_from_valid_ties_alone_and_nothing_is_extrapolated() -> None:
+    # Oracle: one not-a-knot spline a row and pixel, by another routine of scipy.
+    rng = np.random.default_rng(1)
+    ties = 50 + rng.normal(size=(4, 12))
+    ties[:, 9:] = np.nan
+    ties[1, 4] = ties[2, 0] = np.nan
+    ties[3, 1:] = np.nan
+    pixels = Grid(1000, 1000, 8, 0)
+    at = tie_columns(180, pixels, SMALL_TIES)
+    found = interpolate_zenith(ties, SMALL_TIES, pixels, 4, 180)
+    expected = np.full((4, 180), np.nan)
+    for row in range(3):
+        knots = np.flatnonzero(np.isfinite(ties[row]))
+        spline = make_interp_spline(knots, ties[row, knots], k=3)
+        for pixel, column in enumerate(at):
+            if knots[0] <= column <= knots[-1]:
+                expected[row, pixel] = spline(column)
+    assert np.isnan(expected[:3, -1]).all()
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_low_sun_is_held_at_88_degrees_and_a_sun_that_is_down_gives_none() -> None:
+    lowest = 0.03489949670250097  # cos 88 degrees
+    found = cosine_of_sun(np.array([0.0, 60.0, 87.0, 88.5, 89.999, 90.0, 95.0, np.nan]))
+    expected = [1.0, 0.5, 0.052335956242943835, lowest, lowest, np.nan, np.nan, np.nan]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.quick
+def test_reflectance_by_hand() -> None:
+    # pi * 100 / (200 pi * 0.5) = 1
+    assert reflectance(np.array(100.0), 200 * np.pi, np.array(0.5)) == pytest.approx(1.0, rel=1e-15)
+
+
+def test_reference_takes_the_last_rows_angle_everywhere() -> None:
+    ties = np.linspace(20, 70, 6)[:, None] + np.zeros((6, 10))
+    found = reference_cosine_of_sun(ties, Grid(16000, 1000, 4, 4081), SMALL_FINE, 12, 160)
+    # The original's radians have eight digits: cos differs by less than 1e-9 * 70 degrees.
+    np.testing.assert_allclose(found, np.cos(np.radians(70.0)), atol=1e-7)
+
+
+def test_reference_without_start_offset_is_the_bicubic_spline_of_native() -> None:
+    rng = np.random.default_rng(2)
+    ties = 50 + rng.normal(size=(12, 10))
+    found = reference_cosine_of_sun(ties, Grid(16000, 1000, 4, 0), SMALL_FINE, 23, 150)
+    native = np.cos(np.radians(interpolate_zenith(ties, SMALL_TIES, SMALL_FINE, 23, 150)))
+    assert np.isfinite(native).all()
+    np.testing.assert_allclose(found, native, atol=1e-7)
+
+
+def test_reference_counts_missing_angles_as_zero_and_night_as_one() -> None:
+    missing = np.full((5, 10), np.nan)
+    night = np.full((5, 10), 95.0)
+    for ties in (missing, night):
+        np.testing.assert_array_equal(reference_cosine_of_sun(ties, SMALL_TIES, SMALL_FINE, 10, 160), 1.0)
