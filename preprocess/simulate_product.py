@@ -1,9 +1,8 @@
-"""Edge: write one simulated scene as a product, a .SEN3 folder or a zip that holds one, and its truth beside it."""
+"""Edge: write one simulated scene as a product: a .SEN3 folder, or a zip that holds one."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,12 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import h5py
 import netCDF4
 import numpy as np
 
 from preprocess.files import whole_file, whole_folder
-from preprocess.simulate_clouds import KINDS
 from preprocess.simulate_images import image_files
 from preprocess.simulate_manifest import MANIFEST, Member, make_manifest
 from preprocess.simulate_positions import position_files
@@ -24,7 +21,6 @@ from preprocess.simulate_quality import quality_files
 from preprocess.simulate_regrid import make_regridding
 from preprocess.simulate_scene import SimulatedScene
 from preprocess.simulate_schema import ProductFile, Variable
-from preprocess.simulate_surface import SURFACES
 
 REGRIDDING_STREAM = {"in": 7001, "an": 7002}
 """Sets the draws of regridding apart from those of the scene, which start from the same seed."""
@@ -32,7 +28,6 @@ DEFLATE_LEVEL = 2
 """As in the measured files, with the shuffle filter."""
 HALVED_ABOVE = 2000
 """Rows of an image from which its chunks are half of it in each direction: the measured 500 m grid."""
-TRUTH_NAMES = ("optical_depth", "cover_fraction", "top_height_km", "dbt8_k", "kind", "surface", "cloud")
 
 
 def write_product(scene: SimulatedScene, archive: Path) -> Path:
@@ -95,13 +90,14 @@ def netcdf_bytes(file: ProductFile) -> bytes:
 def _write_variable(dataset: netCDF4.Dataset, variable: Variable) -> None:
     text = isinstance(variable.data, list)
     data = np.asarray(variable.data, object) if text else np.asarray(variable.data)
+    filters: dict[str, Any] = {} if text else {"zlib": True, "complevel": DEFLATE_LEVEL, "shuffle": True}
     made = dataset.createVariable(
         variable.name,
         str if text else data.dtype,
         variable.dimensions,
         fill_value=variable.fill,
         chunksizes=_chunks(data.shape),
-        **({} if text else {"zlib": True, "complevel": DEFLATE_LEVEL, "shuffle": True}),
+        **filters,
     )
     made.set_auto_maskandscale(False)
     made.setncatts(variable.attributes)
@@ -111,18 +107,3 @@ def _write_variable(dataset: netCDF4.Dataset, variable: Variable) -> None:
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
     large = len(shape) == 2 and min(shape) > HALVED_ABOVE
     return tuple(size // 2 for size in shape) if large else shape
-
-
-def write_truth(scene: SimulatedScene, path: Path) -> None:
-    """Write what only `evaluate` and `report` may read: the truth on the 1 km grid, HDF5, whole or not at all."""
-    attributes: dict[str, Any] = {
-        "product": scene.geometry.plan.name,
-        "kinds": json.dumps(KINDS),
-        "surfaces": json.dumps(SURFACES),
-    }
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update(attributes)
-        for name in TRUTH_NAMES:
-            values = np.asarray(getattr(scene.truth, name))
-            values = values.astype(np.float32 if values.dtype.kind == "f" else np.uint8)
-            file.create_dataset(name, data=values, compression="gzip", compression_opts=1, shuffle=True)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from preprocess.manifest import parse_manifest
 from preprocess.product import read_product
 from preprocess.simulate_images import S7_SATURATES_K
 from preprocess.simulate_orbit import sun_distance_au
-from preprocess.simulate_product import product_members, write_folder, write_product, write_truth
+from preprocess.simulate_product import product_members, write_folder, write_product
 from preprocess.simulate_quality import IRRADIANCES
 from preprocess.simulate_radiance import RADIANCE_SCALE
 from preprocess.simulate_regrid import make_regridding
@@ -247,16 +246,6 @@ def test_zips_hold_one_folder_and_appear_whole(tmp_path: Path, scene: SimulatedS
     with pytest.raises((ValueError, IndexError)):
         write_product(broken, path.with_name("other"))
     assert sorted(found.name for found in tmp_path.rglob("*")) == [path.name, "other"]
-
-
-def test_truth_on_disk(tmp_path: Path, scene: SimulatedScene) -> None:
-    write_truth(scene, tmp_path / "truth.h5")
-    with h5py.File(tmp_path / "truth.h5") as file:
-        assert file.attrs["product"] == scene.geometry.plan.name
-        assert file["cloud"].dtype == file["kind"].dtype == np.uint8
-        assert file["optical_depth"].dtype == np.float32
-        assert np.array_equal(file["cloud"][...], scene.truth.cloud)
-        assert '"stratus"' in file.attrs["kinds"]
 
 
 @pytest.fixture
