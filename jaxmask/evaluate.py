@@ -191,9 +191,10 @@ def _warn(scores: Sequence[ProductScore], part: str, left_out: int) -> None:
     if part == "all" and trained:
         log.warning("warning: the model was trained on %d of these products, such as %s", len(trained), trained[0])
     unlabelled = sum(not score.labelled for score in scores)
-    if unlabelled or left_out:
-        text = "%d products without labels count no pixels; %d masks are of another part or have no shard"
-        log.info(text, unlabelled, left_out)
+    if unlabelled:
+        log.info("%d products without labels count no pixels", unlabelled)
+    if left_out:
+        log.info("%d masks are of another part or have no shard", left_out)
     if len({score.model for score in scores}) > 1:
         log.warning("warning: these masks are of more than one model")
 

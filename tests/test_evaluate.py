@@ -164,7 +164,7 @@ def test_the_test_part_is_the_default_with_a_model(places: Path, capsys: pytest.
         found["records"][0][n] for n in ("true_positive", "false_positive", "false_negative", "true_negative")
     ]
     printed = capsys.readouterr().err
-    assert "1 products without labels count no pixels; 1 masks are of another part or have no shard" in printed
+    assert "1 products without labels count no pixels\n1 masks are of another part or have no shard\n" in printed
     assert "2 products judged (test)" in printed
     assert "trained on" not in printed
     assert evaluate(places, "--model", str(places / "model"), "--part", "train", "--quiet") == 0
