@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +69,7 @@ def start_distributed(launch: Launch) -> None:
     """
     if launch.processes == 1:
         return
+    _keep_stdout_for_python()
     jax.config.update("jax_cpu_collectives_implementation", "gloo")  # the default can't sum over processes
     try:
         jax.distributed.initialize(
@@ -114,6 +117,14 @@ def to_global(mesh: Mesh, host_batch: Any) -> Any:
         if leaf.shape[0] % devices:
             raise ValueError(f"a host's batch must be a multiple of its {devices} devices; found {leaf.shape[0]}")
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, np.asarray(leaf)), host_batch)
+
+
+def _keep_stdout_for_python() -> None:
+    """Send to standard error what native code prints: gloo tells of its connections, in the midst of `--json`."""
+    sys.stdout.flush()
+    ours = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = os.fdopen(ours, "w", buffering=1)
 
 
 def _from_plain_environment(environ: Mapping[str, str]) -> Launch:
