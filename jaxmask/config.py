@@ -14,6 +14,7 @@ from preprocess.errors import UserError
 from preprocess.flags import Output, check
 
 LARGEST_SEED = 2**31 - 1
+LARGEST_RATE = 1e30  # far beyond use, well inside float32
 TASK_FLAGS = ("learning_rate", "wbce", "clip_offset", "train_split", "split_by", "features", "patch_size", "seed")
 
 
@@ -105,8 +106,8 @@ def changed_flag(recorded: dict[str, Any], config: TrainConfig) -> str | None:
 
 
 def _check_task(config: TrainConfig) -> None:
-    positive = config.learning_rate > 0 and math.isfinite(config.learning_rate)
-    check(positive, "learning_rate", "a finite number above 0", config.learning_rate)
+    computable = 0 < config.learning_rate <= LARGEST_RATE
+    check(computable, "learning_rate", f"above 0 and at most {LARGEST_RATE:g}", config.learning_rate)
     check(config.epochs >= 1, "epochs", "1 or more", config.epochs)
     check(config.batch_size >= 1, "batch_size", "1 or more", config.batch_size)
     whole = config.global_batch_size is None or config.global_batch_size >= 1

@@ -31,6 +31,7 @@ MOST_THREADS = 4
 BATCHES_AHEAD = 4
 CACHED_BYTES_PER_PIXEL = 4 * pixels.CHANNELS + 2
 MEMORY_INFO = Path("/proc/meminfo")
+CGROUP_MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")
 
 
 class PatchSource(Protocol):
@@ -209,10 +210,15 @@ def _check_memory(needed: int) -> None:
 
 
 def _available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system doesn't tell."""
+    """Bytes that can be had without swapping, at most what the container allows; None where the system doesn't tell."""
+    lines = _text(MEMORY_INFO).splitlines()
+    limits = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    allowed = _text(CGROUP_MEMORY_MAX).strip()
+    return min([*limits, int(allowed)] if allowed.isdecimal() else limits, default=None)
+
+
+def _text(path: Path) -> str:
     try:
-        lines = MEMORY_INFO.read_text().splitlines()
+        return path.read_text()
     except OSError:
-        return None
-    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    return kilobytes[0] * 1024 if kilobytes else None
+        return ""

@@ -65,10 +65,10 @@ def main(command: TrainCommand) -> int:
     mesh = make_mesh()
     task = _open_task(command, mesh)
     history = _prepare_folder(command, task)
-    programs = make_programs(command, mesh)
+    programs, plan = make_programs(command, mesh), _plan(command, task)
     with stop_on_signals() as request, open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
         try:
-            epochs, resumed = _train(command, task, programs, checkpoints, history, lambda: request.asked)
+            epochs, resumed = _train(command, task, plan, programs, checkpoints, history, lambda: request.asked)
         except StoppedOnRequest:
             checkpoints.wait()
             log.info("stopped on request: finished epochs are in %s; run the same command to go on", command.model)
@@ -146,13 +146,13 @@ def _prepare_folder(command: TrainCommand, task: Task) -> list[Epoch]:
 def _train(
     command: TrainCommand,
     task: Task,
+    plan: Plan,
     programs: Programs,
     checkpoints: Checkpoints,
     history: list[Epoch],
     asked: Callable[[], bool],
 ) -> tuple[list[Epoch], int]:
     """Run the epochs that are missing, each saved at its end; return the history and how many epochs were there."""
-    plan = _plan(command, task)
     state, done = programs.init(), 0
     if checkpoints.latest_step() is not None:
         state, position = checkpoints.restore(state)

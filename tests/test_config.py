@@ -24,8 +24,8 @@ def test_defaults_are_the_originals() -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"learning_rate": 0.0}, "--learning-rate must be a finite number above 0; found 0.0"),
-        ({"learning_rate": float("nan")}, "--learning-rate must be a finite number above 0; found nan"),
+        ({"learning_rate": 0.0}, "--learning-rate must be above 0 and at most 1e.30; found 0.0"),
+        ({"learning_rate": float("nan")}, "--learning-rate must be above 0 and at most 1e.30; found nan"),
         ({"epochs": 0}, "--epochs must be 1 or more; found 0"),
         ({"batch_size": 0}, "--batch-size must be 1 or more; found 0"),
         ({"global_batch_size": 0}, "--global-batch-size must be 1 or more; found 0"),

@@ -66,8 +66,7 @@ def test_a_killed_process_is_named_by_its_signal() -> None:
 
 def test_items_left_out_or_a_requested_stop_are_no_failure() -> None:
     code = (
-        "import os, sys, time; n = int(os.environ['JAX_PROCESS_ID']); "
-        "time.sleep(n / 2); print(n); sys.exit([3, 75][n])"
+        "import os, sys, time; n = int(os.environ['JAX_PROCESS_ID']); time.sleep(n / 2); print(n); sys.exit([3, 75][n])"
     )
     done = run_local("--processes", "2", code=code)
     assert done.returncode == 75
