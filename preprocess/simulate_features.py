@@ -26,7 +26,6 @@ S3, S5 = 2, 4
 SEA_SPREAD_K, LAND_SPREAD_K = 0.9, 4.0
 WATER_SPREAD = 0.2
 AIR_SPREAD_K = 2.5
-GLINT_SPREAD_SHARE = 0.2  # of the glint expected at the forecast wind
 AEROSOL_SPREAD = 0.1
 MODEL_SPREAD_K = {SEA_GROUP: 0.1, LAND_GROUP: 0.4, BRIGHT_GROUP: 0.4}
 REFLECTANCE_SPREAD = {SEA_GROUP: (0.02, 0.012), LAND_GROUP: (0.07, 0.06), BRIGHT_GROUP: (0.13, 0.04)}
@@ -151,15 +150,17 @@ def _thermal_responses(prior: Surface, mu_view: Floats) -> NDArray[np.floating]:
 
 
 def _solar_log_density(features: Features, geometry: Geometry, prior: Surface) -> NDArray[np.floating]:
-    """log p(S3, S5 | clear, prior), 0 where they are not used; both respond to aerosol and glint."""
+    """log p(S3, S5 | clear, prior), 0 where they are not used.
+
+    Aerosol is uncertain; the forecast wind is believed, so that the glint of another wind looks like cloud.
+    """
     day = np.isfinite(features.s3)
     if not day.any():
         return np.zeros(day.shape)
     angles = make_angles(geometry.solar_zenith_in, geometry.sat_zenith_in, geometry.relative_azimuth_in)
     base = _expected_reflectances(prior, angles)
     hazy = _expected_reflectances(replace(prior, aerosol=prior.aerosol + np.float32(AEROSOL_SPREAD)), angles)
-    glint = np.broadcast_to(GLINT_SPREAD_SHARE * sea_glint(prior, angles)[..., None], base.shape)
-    response = np.stack([hazy - base, glint], axis=-1)
+    response = (hazy - base)[..., None]
     seen = np.stack([features.s3, features.s5], axis=-1)
     spread = np.stack([_by_group(features.group, REFLECTANCE_SPREAD, i) for i in range(2)], axis=-1)
     covariance = response @ np.swapaxes(response, -1, -2) + spread[..., None] ** 2 * np.eye(2)

@@ -16,7 +16,7 @@ from preprocess.simulate_world import BUOYS
 __all__ = ["ALGORITHM_CODES", "MATCHUPS_PER_PRODUCT", "label_errors", "matchup_rows"]
 
 ALGORITHM_CODES = {"N2": 1, "N3": 3, "D2": 4, "D3": 5}
-MATCHUPS_PER_PRODUCT = 240
+MATCHUPS_PER_PRODUCT = 400
 """Rows drawn from a small product, so that an archive of 60 has 300 and more eligible ones an algorithm."""
 FILL = -32768.0
 MISSING_BUOY_C = -999.0
@@ -39,7 +39,8 @@ GREATEST_ZENITH_DEG = 57.0
 EDGE_SHARE = 0.03
 """Outer share of the columns on either side without match-ups: the swath's edge is not filled."""
 QUALITY_EDGES = (0.99, 0.999, 0.9999, 0.99999)
-"""P(cloud), the greater of the views', from which the quality level falls to 4, 3, 2, 1: loose, so that cloud stays for masks to find."""
+"""P(cloud), the greater of the views', from which the quality level falls to 4, 3, 2, 1: loose, so that cloud stays
+for masks to find."""
 
 
 def matchup_rows(scene: SimulatedScene, count: int = MATCHUPS_PER_PRODUCT) -> dict[str, NDArray]:
