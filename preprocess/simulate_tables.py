@@ -67,11 +67,15 @@ def written_plan(path: Path) -> str | None:
 
 
 def write_matchups(truths: Iterable[Path], path: Path) -> int:
-    """Join the products' match-ups into one table, as the original's: pandas, fixed format, key "data"; its length."""
+    """Join the products' match-ups into one table, as the original's: pandas, fixed format, key "data"; its length.
+
+    No file is left where there is no match-up (all land, say): that format can't hold an empty table.
+    """
     parts = [part for part in map(_matchups, truths) if part["ISST"].size]
-    table = pd.DataFrame(
-        {name: np.concatenate([part[name] for part in parts]) if parts else [] for name in MATCHUP_COLUMNS}
-    )
+    if not parts:
+        path.unlink(missing_ok=True)
+        return 0
+    table = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in MATCHUP_COLUMNS})
     table["cems_path"] = table["cems_path"].astype(object)
     with whole_file(path) as partial, warnings.catch_warnings():
         # The fixed format pickles strings; the original's table has them so.
