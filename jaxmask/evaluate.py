@@ -31,6 +31,7 @@ from preprocess.shard import find_shards
 RESULT_NAME = "evaluation.json"
 TABLE_NAME = "evaluation.csv"
 MODEL_RECORD = "config.json"
+FAILURES_NAME = "evaluation_failures.json"  # failures.json there is of infer
 # What is judged, against what, and what the share of equal pixels is called.
 COMPARISONS = (("unet", "label", "agreement"), ("unet", "truth", "accuracy"), ("bayes", "truth", "accuracy"))
 
@@ -80,7 +81,7 @@ def main(config: EvaluateConfig) -> int:
     for line in [*record_lines(records), *(statistics_lines(matchups) if matchups else [])]:
         log.info("%s", line)
     message = f"{len(scores)} products judged ({part}); results in {config.predictions / RESULT_NAME}"
-    return finish(config, {"message": message, **result}, failures, config.predictions)
+    return finish(config, {"message": message, **result}, failures, config.predictions, FAILURES_NAME)
 
 
 def make_records(scores: Sequence[ProductScore], part: str) -> list[dict[str, Any]]:

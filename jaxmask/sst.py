@@ -31,6 +31,7 @@ from preprocess.flags import Output, check
 
 STATISTICS_NAME = "sst.json"
 TABLE_KEY = "data"
+FAILURES_NAME = "sst_failures.json"  # failures.json there is of infer
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def main(config: SstConfig) -> int:
         f"Statistics in {config.predictions / STATISTICS_NAME}, {kept} rows in {config.predictions / PREDICTIONS_NAME}"
     )
     summary = {"message": message, "rows_written": kept, **results}
-    return finish(config, summary, samples.failures, config.predictions)
+    return finish(config, summary, samples.failures, config.predictions, FAILURES_NAME)
 
 
 def judge(table: Table, samples: MaskSamples, bayes_threshold: float = BAYES_THRESHOLD) -> dict[str, Any]:

@@ -32,6 +32,7 @@ __all__ = ["Failure", "Output", "Parallel", "Terminated", "check", "finish", "lo
 Config = TypeVar("Config", bound="Output")
 log = logging.getLogger("jaxmask")
 
+FAILURES_NAME = "failures.json"
 USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
 
 
@@ -76,12 +77,15 @@ def run(prog: str, config_type: type[Config], main: Callable[[Config], int], arg
         return _crash(prog)
 
 
-def finish(config: Output, summary: dict[str, Any], failures: Sequence[Failure], folder: Path) -> int:
+def finish(
+    config: Output, summary: dict[str, Any], failures: Sequence[Failure], folder: Path, name: str = FAILURES_NAME
+) -> int:
     """Write or clear `folder/failures.json`, print failures and summary; return exit code 0, or 3 if any failed.
 
+    Where several commands write to one folder, each has its own `name` for the list.
     `summary["message"]` is the line for people; the whole of it, with the failures, is what `--json` prints.
     """
-    listing = folder / "failures.json"
+    listing = folder / name
     if failures:
         write_json(listing, [dataclasses.asdict(failure) for failure in failures])
         for failure in failures[:20]:

@@ -254,7 +254,7 @@ def test_a_broken_mask_is_named_and_the_rest_go_on(places: Path) -> None:
     (places / "out" / f"{product_name(0)}.h5").write_bytes(b"not HDF5")
     assert evaluate(places, "--quiet") == 3
     assert len(results(places)["products"]) == 2
-    [failure] = json.loads((places / "out" / "failures.json").read_text())
+    [failure] = json.loads((places / "out" / "evaluation_failures.json").read_text())
     assert "is not a whole HDF5 file" in failure["error"]
 
 
@@ -282,5 +282,5 @@ def test_broken_truth_is_named(places: Path) -> None:
     with h5py.File(places / "truth" / f"{product_name(0)}.h5", "w") as file:
         file["cloud"] = np.zeros((HEIGHT, WIDTH), np.uint8)
     assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 3
-    [failure] = json.loads((places / "out" / "failures.json").read_text())
+    [failure] = json.loads((places / "out" / "evaluation_failures.json").read_text())
     assert "expected datasets 'cloud' and 'dbt8_k'" in failure["error"]

@@ -67,8 +67,14 @@ def test_counts_by_hand(archive: tuple[Path, Path], capsys: pytest.CaptureFixtur
     assert (none["median"], unet["median"]) == (pytest.approx(0.25), pytest.approx(0.3))
     assert unet["rsd"] == pytest.approx(1.4826 * 0.1)
     assert records["unet", "N2"] == {
-        "mask": "unet", "algorithm": "N2", "time_of_day": "day", "count": 0, "eligible": 0,
-        "coverage": None, "median": None, "rsd": None,
+        "mask": "unet",
+        "algorithm": "N2",
+        "time_of_day": "day",
+        "count": 0,
+        "eligible": 0,
+        "coverage": None,
+        "median": None,
+        "rsd": None,
     }
     reference = results["reference"]
     assert (reference["rows"], reference["rows_after_filters"], reference["rows_with_mask"]) == (7, 7, 5)
@@ -122,7 +128,7 @@ def test_a_broken_mask_is_named_and_the_rest_go_on(archive: tuple[Path, Path]) -
     results = json.loads((predictions / "sst.json").read_text())
     assert results["excluded"]["mask_unreadable"] == 2
     assert [r["count"] for r in results["statistics"] if (r["mask"], r["algorithm"]) == ("none", "D2")] == [3]
-    [failure] = json.loads((predictions / "failures.json").read_text())
+    [failure] = json.loads((predictions / "sst_failures.json").read_text())
     assert failure["item"] == "B.h5"
 
 
