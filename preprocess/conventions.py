@@ -33,8 +33,8 @@ def native_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Array
     """Every array of a native `Scene` at the product's own 1 km size (R, C).
 
     Radiance is averaged first and divided by mu0 once, at 1 km: a quarter of the angles are needed, and the reflectance
-    differs from the mean of 500 m reflectances by at most 0.15 %, where the sun stands at 88 degrees and mu0
-    changes fastest.
+    differs from the mean of 500 m reflectances by less than 0.4 % in the real product, whose sun stands at 77 to 95
+    degrees; at 60 degrees by less than 0.01 %.
     """
     shape = product.bt.shape[1:]
     zenith = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_1km, *shape)

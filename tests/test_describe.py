@@ -1,0 +1,136 @@
+"""What describe tells of products and shards, against counts by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess.command import run
+from preprocess.describe import DescribeConfig, main
+from preprocess.product import read_product
+from preprocess.scene import fit, make_scene
+from preprocess.shard import write_shard
+from tests.products import COSMETIC, FILL, NAME, SUMMARY, UNFILLED, product_files, write_product, zip_product
+from tests.shards import make_published_shard, product_name
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4 x 6 pixels: 2 unfilled (S8 and S9 too), 3 cosmetic, 6 twilight, 12 cloudy by summary, 3 by bayes."""
+    files = product_files()
+    confidence = files["flags_in.nc"]["confidence_in"][0]
+    confidence[0, :2] |= UNFILLED
+    confidence[1, :3] |= COSMETIC
+    confidence[2, :] ^= 1024 | 2048
+    confidence[2:, :] |= SUMMARY
+    files["flags_in.nc"]["bayes_in"][0][3, :3] = 2
+    for channel in ("S8", "S9"):
+        files[f"{channel}_BT_in.nc"][f"{channel}_BT_in"][0][0, :2] = FILL
+    files["S8_BT_in.nc"]["S8_BT_in"][0][3, 5] = 1000
+    return write_product(tmp_path_factory.mktemp("product"), files)
+
+
+def described(capsys: pytest.CaptureFixture[str], *paths: object) -> list[dict]:
+    assert run("preprocess.describe", DescribeConfig, main, [*map(str, paths), "--json"]) == 0
+    result: list[dict] = json.loads(capsys.readouterr().out)
+    return result
+
+
+@pytest.mark.quick
+def test_a_product_in_numbers(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = described(capsys, product)
+    assert (found["kind"], found["product"], found["platform"], found["collection"]) == ("product", NAME, "S3A", "002")
+    assert (found["rows"], found["columns"], found["labelled"]) == (4, 6, True)
+    assert found["valid_share"] == pytest.approx(22 / 24)
+    assert found["label_share"] == pytest.approx(22 / 24)
+    assert found["summary_cloud_share_of_valid"] == pytest.approx(12 / 22)
+    assert found["bayes_cloud_share_of_labelled"] == pytest.approx(3 / 22)
+    assert found["light"] == pytest.approx({"day": 18 / 24, "twilight": 6 / 24, "night": 0})
+    confidence = found["flag_shares"]["confidence_in"]
+    assert confidence["cosmetic"] == pytest.approx(3 / 24)
+    assert confidence["unfilled"] == pytest.approx(2 / 24)
+    assert found["flag_shares"]["bayes_in"]["single_moderate"] == pytest.approx(3 / 24)
+    assert found["flag_shares"]["cloud_in"]["1.37_threshold"] == 0
+    s8 = found["channels"]["S8"]
+    assert (s8["min"], s8["max"]) == (pytest.approx(283.73), pytest.approx(293.73))
+    assert s8["mean"] == pytest.approx(283.73 + 10 / 22)
+    assert s8["share"] == pytest.approx(22 / 24)
+    assert found["channels"]["S1"]["max"] == pytest.approx(10)
+    assert found["longitude_deg"] == [-10.5, -10.5]
+
+
+def test_a_shard_in_numbers_without_its_padding(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "day" / f"{NAME}.hdf"
+    write_shard(path, fit(make_scene(read_product(product)), 8, 10))
+    (found,) = described(capsys, tmp_path)
+    assert (found["kind"], found["height"], found["width"], found["rows"]) == ("shard", 8, 10, 4)
+    assert (found["convention"], found["calibration"]) == ("native", "none")
+    assert found["light"] == pytest.approx({"day": 18 / 24, "twilight": 6 / 24, "night": 0})
+    assert found["summary_cloud_share_of_valid"] == pytest.approx(12 / 22)
+    assert found["bayes_cloud_share_of_labelled"] == pytest.approx(3 / 22)
+    # pi * 10 / (100 * cos 60 degrees); cosmetic pixels are not measured: 24 - 3.
+    s1 = found["channels"]["S1"]
+    assert s1["mean"] == pytest.approx(np.pi / 5, rel=1e-6)
+    assert s1["share"] == pytest.approx(21 / 24)
+    assert found["channels"]["S8"]["share"] == pytest.approx(19 / 24)
+
+
+def test_the_text_for_people_names_what_matters(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zipped = zip_product(product, tmp_path / "x.zip")
+    assert run("preprocess.describe", DescribeConfig, main, [str(zipped)]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        f"product {NAME}",
+        "4 x 6 pixels",
+        "day 75 %, twilight 25 %, night 0 %",
+        "summary_cloud 54.55 % of valid pixels, bayes 13.64 % of labelled ones",
+        "cosmetic 12.5 %",
+        "S8  283.73 to 293.73, mean 284.18 K; 91.67 % of pixels",
+    ):
+        assert words in told
+
+
+def test_an_unlabelled_product_of_fill_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = product_files()
+    files["flags_in.nc"]["bayes_in"][0][...] = 255
+    for channel in range(1, 7):
+        files[f"S{channel}_radiance_an.nc"][f"S{channel}_radiance_an"][0][...] = FILL
+    path = write_product(tmp_path, files)
+    assert run("preprocess.describe", DescribeConfig, main, [str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "never computed: unlabelled" in told
+    assert "bayes unknown of labelled ones" in told
+    assert "S1  unknown to unknown, mean unknown mW m-2 sr-1 nm-1; 0 % of pixels" in told
+
+
+def test_published_shards_are_described_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = make_published_shard(tmp_path / f"{product_name(0)}.hdf", 30, 40)
+    (found,) = described(capsys, path)
+    assert found["convention"] == "reference"
+    assert found["sun_distance_au"] is None
+    assert found["latitude_deg"] == [None, None]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_described(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zip_product(product, tmp_path / "a.zip")
+    (tmp_path / "b.zip").write_text("hello")
+    assert run("preprocess.describe", DescribeConfig, main, [str(tmp_path), "--json"]) == 3
+    captured = capsys.readouterr()
+    assert [item["product"] for item in json.loads(captured.out)] == [NAME]
+    assert "b.zip: not a zip" in captured.err
+
+
+def test_nothing_to_describe_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("preprocess.describe", DescribeConfig, main, []) == 2
+    assert "nothing to describe: name one or more" in capsys.readouterr().err
+    assert run("preprocess.describe", DescribeConfig, main, [str(tmp_path / "absent")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
