@@ -176,9 +176,9 @@ def _wide_figure(scenes: Sequence[ScenePictures]) -> Figure:
 
 def _wide_key(figure: Figure, total: int) -> None:
     """The foot of the wide picture: what the colours mean. total: its height in pixels."""
-    bar = figure.add_axes((152 / WIDE_PIXELS, 10 / total, 160 / WIDE_PIXELS, 14 / total), xticks=[], yticks=[])
+    bar = figure.add_axes((162 / WIDE_PIXELS, 10 / total, 160 / WIDE_PIXELS, 14 / total), xticks=[], yticks=[])
     bar.imshow(PROBABILITY_COLOURS[None], aspect="auto")
-    for left, text in ((GAP, "U-Net output:   0 clear"), (320, "1 cloud")):
+    for left, text in ((GAP, "U-Net output:   0 clear"), (332, "1 cloud")):
         figure.text(left / WIDE_PIXELS, 17 / total, text, fontsize=9.5, color=INK, va="center")
     figure.legend(
         handles=[

@@ -13,14 +13,13 @@ from tyro.conf import Positional
 
 from jaxmask.colour import hexadecimal
 from jaxmask.figures import colour_bar
-from jaxmask.maskfile import DEFAULT_THRESHOLD, read_attributes
 from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, ScenePictures, quantity_name, wide_picture
 from jaxmask.report_inputs import read_run
+from jaxmask.report_numbers import DEFAULT_THRESHOLD
 from jaxmask.report_page import Page, SceneView, make_page
 from jaxmask.report_scenes import choose_scenes, draw_scene, products_to_choose_from, sunlit_shares
 from jaxmask.run_record import Places, Run, StageFailure
 from preprocess.command import Failure, finish, run
-from preprocess.errors import UserError
 from preprocess.files import whole_file, writable_folder
 from preprocess.flags import Output
 from preprocess.pool import one_line
@@ -107,15 +106,12 @@ def render(page: Page) -> str:
 
 
 def _bar(record: Run) -> str:
-    """The colour bar of the masks, whose quantity and threshold are the first one's; "" without a mask."""
-    for path in list(record.masks.values())[:1]:
-        try:
-            mask = read_attributes(path)
-        except (UserError, OSError):
-            continue
-        name = quantity_name(mask.get("quantity", "q"))
-        return colour_bar("probability", "Colours of the masks, 0 to 1", name, mask.get("threshold", DEFAULT_THRESHOLD))
-    return ""
+    """The colour bar of the masks, which are all of one quantity and threshold; "" without a mask."""
+    if not record.masks:
+        return ""
+    name = quantity_name(record.mask_attributes.get("quantity", "q"))
+    threshold = record.mask_attributes.get("threshold", DEFAULT_THRESHOLD)
+    return colour_bar("probability", "Colours of the masks, 0 to 1", name, threshold)
 
 
 if __name__ == "__main__":

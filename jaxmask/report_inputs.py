@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxmask.history import HISTORY_NAME, read_history
-from jaxmask.maskfile import PREDICTIONS_NAME, find_masks
+from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
@@ -45,13 +45,16 @@ def read_run(places: Places) -> Run:
 
     shards = {path.stem: path for path in attempt(find_shards, places.hdf) or ()}
     infos = {name: info for name, path in shards.items() if (info := attempt(read_info, path)) is not None}
+    found = attempt(find_masks, places.predictions) or ()
+    masks = {path: attributes for path in found if (attributes := attempt(read_attributes, path)) is not None}
     return Run(
         places=places,
         archived=_count(places.archive, "*.zip"),
         extracted=_count(places.extracted, "*.SEN3"),
         shards=shards,
         infos=infos,
-        masks={path.stem: path for path in attempt(find_masks, places.predictions) or ()},
+        masks={path.stem: path for path in masks},
+        mask_attributes=next(iter(masks.values()), {}),
         config=attempt(_read_object, places.model / RECORD_NAME),
         history=tuple(attempt(lambda path: read_history(path.parent), places.model / HISTORY_NAME) or ()),
         results=attempt(_read_results, places.model / RESULTS_NAME),

@@ -110,9 +110,9 @@ def score(record: Record) -> float | None:
 
 
 def find_record(evaluation: Record | None, mask: str, against: str) -> Record | None:
-    """The record of all held-out pixels, or of all pixels where none are held out."""
+    """The record of all held-out pixels; of all pixels, or those trained on, where only these were judged."""
     records = [r for r in (evaluation or {}).get("records", ()) if r["stratum"] == "all"]
-    for part in ("test", "all"):
+    for part in ("test", "all", "train"):
         for record in records:
             if (record["mask"], record["against"], record["part"]) == (mask, against, part):
                 return record

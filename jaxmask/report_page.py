@@ -152,7 +152,7 @@ def matchup_chart(run: Run, records: tuple[Record, ...]) -> Chart | None:
     algorithm = histogram_algorithm(records)
     if run.matchups is None or algorithm is None:
         return None
-    threshold = (run.sst or {}).get("threshold") or DEFAULT_THRESHOLD
+    threshold = run.mask_attributes.get("threshold", DEFAULT_THRESHOLD)
     samples = histogram_samples(run.matchups, algorithm, threshold)
     what = f"Satellite ({algorithm.name}, {algorithm.time_of_day}) minus buoy temperature"
     title = f"{what}. A tail to the left is missed cloud."

@@ -21,6 +21,7 @@ from preprocess.shard import read_shard, read_window
 
 PANEL_PIXELS = 640
 DARK_SHARE = 0.01
+MOST_SCENES = 3
 DARK_SCENES_READ = 24  # flags of so many products are read to find one at night
 EVERY = 8  # of their pixels, this one along each axis
 
@@ -59,24 +60,26 @@ def sunlit_shares(run: Run, products: Sequence[Record]) -> dict[str, float]:
 def choose_scenes(products: Sequence[Record], sunlit: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
     """Up to three (product, why): the median and the largest disagreement, and the darkest or else the smallest.
 
-    sunlit: share of pixels by day, 0..1, of products that are not wholly by day. Unknown disagreement counts as 0.
+    sunlit: share of pixels by day, 0..1, of products that are not wholly by day. A product of unknown disagreement is
+    shown only where no other is.
     """
-    ordered = sorted(products, key=lambda record: (record["disagreement"] or 0.0, record["product"]))
-    if not ordered:
-        return ()
-    names = [record["product"] for record in ordered]
-    known = any(record["disagreement"] is not None for record in ordered)
+    known = [record for record in products if record["disagreement"] is not None]
     if not known:
-        return tuple((name, "one of the products with a mask") for name in names[:3])
+        return tuple((record["product"], "one of the products with a mask") for record in products[:MOST_SCENES])
+    names = [r["product"] for r in sorted(known, key=lambda record: (record["disagreement"], record["product"]))]
     chosen = {names[(len(names) - 1) // 2]: "the median disagreement"}
     chosen.setdefault(names[-1], "the largest disagreement")
     rest = [name for name in names if name not in chosen]
     dark = sorted((name for name in rest if name in sunlit), key=lambda name: sunlit[name])
-    if dark:
-        chosen[dark[0]] = "at night" if sunlit[dark[0]] < DARK_SHARE else "not wholly by day"
+    if dark and not any(_at_night(name, sunlit) for name in chosen):
+        chosen[dark[0]] = "the darkest"
     elif rest:
         chosen[rest[0]] = "the smallest disagreement"
-    return tuple(chosen.items())
+    return tuple((name, why + ", at night" * _at_night(name, sunlit)) for name, why in chosen.items())
+
+
+def _at_night(name: str, sunlit: Mapping[str, float]) -> bool:
+    return sunlit.get(name, 1.0) < DARK_SHARE
 
 
 def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[SceneView, ScenePictures]:

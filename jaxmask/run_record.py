@@ -46,6 +46,7 @@ class Run:
     shards: Mapping[str, Path]  # by product
     infos: Mapping[str, SceneInfo]  # by product
     masks: Mapping[str, Path]  # by product
+    mask_attributes: Record  # of the first mask: quantity, threshold, model; empty without one
     config: Record | None
     history: tuple[Record, ...]  # an epoch each
     results: Record | None

@@ -109,9 +109,13 @@ def test_scenes_are_the_median_the_worst_and_the_darkest() -> None:
     assert choose_scenes(products, {"b": 0.4, "d": 0.0}) == (
         ("c", "the median disagreement"),
         ("e", "the largest disagreement"),
-        ("d", "at night"),
+        ("d", "the darkest, at night"),
     )
-    assert choose_scenes(products, {"b": 0.4, "d": 0.6})[2] == ("b", "not wholly by day")
+    assert choose_scenes(products, {"b": 0.4, "d": 0.6})[2] == ("b", "the darkest")
+    assert choose_scenes(products, {"e": 0.0, "b": 0.4})[1:] == (
+        ("e", "the largest disagreement, at night"),
+        ("a", "the smallest disagreement"),
+    )
     assert choose_scenes(products, {})[2] == ("a", "the smallest disagreement")
 
 
@@ -120,4 +124,5 @@ def test_few_products_give_few_scenes() -> None:
     assert choose_scenes([_product("a", 0.1)], {}) == (("a", "the median disagreement"),)
     two = choose_scenes([_product("a", 0.1), _product("b", 0.2)], {})
     assert [name for name, _ in two] == ["a", "b"]
+    assert choose_scenes([_product("a", None), _product("b", 0.3)], {}) == (("b", "the median disagreement"),)
     assert choose_scenes([_product("a", None)], {}) == (("a", "one of the products with a mask"),)
