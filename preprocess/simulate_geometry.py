@@ -158,8 +158,8 @@ def positions_on_sphere(plan: ProductPlan, x: Grid, y: Grid) -> tuple[Grid, Grid
 def satellite_angles(plan: ProductPlan, x: Grid, y: Grid) -> tuple[Grid, Grid]:
     """Zenith angle and azimuth of the satellite (degrees, azimuth clockwise from north, 0..360) from x, y (m).
 
-    The satellite stands over the track, `SCAN_AHEAD_M` less the scan's curvature behind the pixel; zenith from the central angle g between
-    both: tan(zenith) = sin g / (cos g - R / (R + h)).
+    The satellite stands over the track, behind the pixel by what the scan looks ahead; from the central angle g between
+    both points, tan(zenith) = sin g / (cos g - R / (R + h)) (plane triangle with the Earth's centre).
     """
     below = y - (SCAN_AHEAD_M - SCAN_CURVATURE_PER_M * x**2)
     latitude, longitude = map(np.radians, positions_on_sphere(plan, x, y))
