@@ -11,12 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxmask.config import TrainConfig, to_json
 from jaxmask.history import Epoch
 from preprocess.files import whole_file, write_json
 
 RESULTS_NAME = "results.csv"
 PARAMETERS_NAME = "train_params.json"
+GPU_PLATFORMS = ("gpu", "cuda", "rocm")
 PACKAGES = ("jaxmask", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "h5py")
 COLUMNS = (
     "index",
@@ -57,6 +60,13 @@ class Machine:
     devices: int
     gpus: int
     kind: str  # of a device, as its driver names it
+
+
+def this_machine() -> Machine:
+    """Return what this process trains on, together with the others; to be called after joining them."""
+    devices = jax.devices()
+    gpus = sum(device.platform in GPU_PLATFORMS for device in devices)
+    return Machine(platform.node(), jax.process_count(), len(devices), gpus, devices[0].device_kind)
 
 
 def results_row(config: TrainConfig, global_batch: int, machine: Machine, epochs: Sequence[Epoch]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.mesh import choose_launch, make_mesh, start_distributed, use_cpu_only
 from jaxmask.programs import Programs, make_programs
 from jaxmask.record import RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
-from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, Machine, results_row, write_parameters, write_results
+from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, this_machine, write_parameters, write_results
 from jaxmask.split import Split, split_products, step_count
 from jaxmask.stopping import StoppedOnRequest, stop_on_signals
 from jaxmask.training_set import TrainingSet, open_training_set
@@ -62,6 +61,19 @@ class Task:
 def main(command: TrainCommand) -> int:
     """Train until --epochs are done, going on with what the model folder holds; return 0, 3, or 75 if asked to stop."""
     _join_others(command)
+    try:
+        return _train_together(command)
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"process {jax.process_index()} lost another process of this training, whose own messages say why "
+            f"({reason}); run all of them again to go on from the last finished epoch"
+        ) from error
+
+
+def _train_together(command: TrainCommand) -> int:
     mesh = make_mesh()
     task = _open_task(command, mesh)
     history = _prepare_folder(command, task)
@@ -200,7 +212,7 @@ def _conclude(command: TrainCommand, task: Task, epochs: list[Epoch], resumed: i
     """Write results and parameters of the run, and print its summary, once for all processes."""
     if not _is_first():
         return EXIT_SOME_FAILED if task.data.failures else EXIT_DONE
-    machine = _machine()
+    machine = this_machine()
     write_results(command.model, results_row(command, task.global_batch, machine, epochs))
     write_parameters(command.model, command, task.global_batch, machine)
     last = epochs[-1]
@@ -216,12 +228,6 @@ def _conclude(command: TrainCommand, task: Task, epochs: list[Epoch], resumed: i
         "test": last["test"],
     }
     return finish(command, summary, task.data.failures, command.model)
-
-
-def _machine() -> Machine:
-    devices = jax.devices()
-    gpus = sum(device.platform in ("gpu", "cuda", "rocm") for device in devices)
-    return Machine(platform.node(), jax.process_count(), len(devices), gpus, devices[0].device_kind)
 
 
 def _is_first() -> bool:
