@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from jaxmask.scores import STRATA, Counts, add, confusion, countable, shares, strata
 
 CLOUD = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]], bool)
@@ -21,8 +22,17 @@ def test_confusion_by_hand() -> None:
 
 def test_shares_by_hand() -> None:
     assert shares(Counts(5, 2, 2, 6), "accuracy") == {
-        **{"count": 15, "true_positive": 5, "false_positive": 2, "false_negative": 2, "true_negative": 6},
-        **{"accuracy": 11 / 15, "precision": 5 / 7, "recall": 5 / 7, "f1": 10 / 14, "iou": 5 / 9, "majority": 8 / 15},
+        "count": 15,
+        "true_positive": 5,
+        "false_positive": 2,
+        "false_negative": 2,
+        "true_negative": 6,
+        "accuracy": 11 / 15,
+        "precision": 5 / 7,
+        "recall": 5 / 7,
+        "f1": 10 / 14,
+        "iou": 5 / 9,
+        "majority": 8 / 15,
     }
     none = shares(Counts(), "agreement")
     assert none["count"] == 0
