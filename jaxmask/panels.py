@@ -121,7 +121,7 @@ def quicklook(
     """
     height, width = valid.shape
     with mpl.rc_context(STYLE):
-        figure = Figure((12, 5.6 * height / width + 1), dpi=DPI, layout="compressed")
+        figure = Figure((12, 5.2 * height / width + 0.95), dpi=DPI, layout="compressed")
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         figure.suptitle(title, color=INK, fontsize=10, parse_math=False)
         left.imshow(base, interpolation="antialiased", interpolation_stage="rgba")

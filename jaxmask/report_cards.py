@@ -38,12 +38,12 @@ def score_cards(run: Run) -> tuple[Card, ...]:
     agreement = find_record(run.evaluation, "unet", "label")
     if agreement:
         note = f"always the commoner class: {spoken(share(agreement.get('majority')), ' %')}; {_pixels(agreement)}"
-        cards.append(Card("U-Net agrees with Bayes", share(score(agreement), "no pixels"), "%", note))
+        cards.append(Card("Agreement with Bayes", share(score(agreement), "no pixels"), "%", note))
     truths = [(mask, find_record(run.evaluation, mask, "truth")) for mask in ("unet", "bayes")]
     for mask, record in truths:
         if record:
             note = f"against the hidden truth; {_pixels(record)}"
-            cards.append(Card(f"{MASK_NAMES[mask]} is right", share(score(record), "no pixels"), "%", note))
+            cards.append(Card(f"Accuracy of {MASK_NAMES[mask]}", share(score(record), "no pixels"), "%", note))
     return tuple(cards)
 
 
