@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -33,7 +34,10 @@ Config = TypeVar("Config", bound="Output")
 log = logging.getLogger("jaxmask")
 
 FAILURES_NAME = "failures.json"
-USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE)
+USER_ERRNOS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.EIO, errno.ESTALE,
+    errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,9 @@ def run(prog: str, config_type: type[Config], main: Callable[[Config], int], arg
             config_type, prog=f"python -m {prog}", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
         )
         _log_to_stderr(config.quiet)
-        return main(config)
+        code = main(config)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -66,6 +72,10 @@ def run(prog: str, config_type: type[Config], main: Callable[[Config], int], arg
     except Terminated:
         print(f"{prog}: terminated; whatever was finished is whole, run the same command to go on", file=sys.stderr)
         return EXIT_TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output has had enough (| head); Python must not try to flush the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
     except OSError as error:
         if error.errno not in USER_ERRNOS:
             return _crash(prog)

@@ -56,7 +56,7 @@ def writable_folder(path: Path) -> Path:
     """Make `path`, clear what killed processes of this machine left in it; UserError if it can't be written."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f"{PARTIAL_MARK}probe-{os.getpid()}"
+        probe = _partial_name(path / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

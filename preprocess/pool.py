@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -89,7 +92,7 @@ def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers
     remaining = iter(items)
     while True:
         suspects: list[Item] = []
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with _executor(workers) as pool:
             pending: dict[Future[Outcome[Item, T]], Item] = {}
             try:
                 while True:
@@ -100,8 +103,11 @@ def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers
                         break
                     for future in wait(pending, return_when=FIRST_COMPLETED).done:
                         item = pending.pop(future)
-                        if isinstance(future.exception(), BrokenProcessPool):
+                        error = future.exception()
+                        if isinstance(error, BrokenProcessPool):
                             suspects.append(item)
+                        elif isinstance(error, Exception):  # the item or its value could not be pickled
+                            yield Outcome(item, error=one_line(error))
                         else:
                             yield future.result()
             finally:
@@ -110,6 +116,25 @@ def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers
             return
         for item in suspects:
             yield _alone(function, item)
+
+
+def _executor(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_the_parent
+    )
+
+
+def _die_with_the_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed, which the pool does not see."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item) -> Future[Outcome[Item, T]]:
@@ -122,7 +147,7 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item
 
 
 def _alone(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with _executor(1) as pool:
         try:
             return pool.submit(_attempt, function, item).result()
         except BrokenProcessPool:
