@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxmask.mesh import choose_launch
 from launch.local import LocalConfig, environment
 from preprocess.errors import UserError
 
@@ -34,6 +35,28 @@ def test_each_process_learns_who_it_is() -> None:
         "CUDA_VISIBLE_DEVICES": "2,3",
     }
     assert "CUDA_VISIBLE_DEVICES" not in environment(0, LocalConfig(), 1234)
+
+
+def test_training_understands_what_it_is_told() -> None:
+    launch = choose_launch(environment(1, LocalConfig(processes=3), 1234))
+    assert (launch.by, launch.coordinator, launch.processes, launch.process) == ("environment", "127.0.0.1:1234", 3, 1)
+
+
+def test_training_understands_the_kubernetes_job() -> None:
+    yaml = pytest.importorskip("yaml")
+    _, job = yaml.safe_load_all((ROOT / "launch" / "kubernetes.yaml").read_text())
+    assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    given = {variable["name"]: variable["value"] for variable in container["env"]}
+    launch = choose_launch(given | {"JOB_COMPLETION_INDEX": "2"})  # which Kubernetes sets in an indexed job
+    assert launch.coordinator == f"{job['metadata']['name']}-0.{job['spec']['template']['spec']['subdomain']}:1234"
+    assert (launch.processes, launch.process) == (job["spec"]["completions"], 2)
+    assert job["spec"]["parallelism"] == job["spec"]["completions"]  # all must run at once
+
+
+@pytest.mark.parametrize("script", ["slurm.sbatch", "openmpi.sh"])
+def test_shell_scripts_parse(script: str) -> None:
+    subprocess.run(["bash", "-n", str(ROOT / "launch" / script)], check=True, timeout=10)
 
 
 def test_a_bad_count_is_refused() -> None:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 from shards import make_published_shard, make_shard, make_shards, product_name
 
 from jaxmask.checkpoint import restore_params, whole_steps
@@ -258,6 +259,29 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path, capsys: pytest.Capture
         file["valid"][:] = 0
     assert train(tmp_path / "hdf", tmp_path / "model", train_split=1) == 2
     assert "no pixel of the training patches is valid" in capsys.readouterr().err
+
+
+def test_processes_that_see_different_products_are_refused(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda digest: np.stack([digest, digest ^ 1]))
+    assert train(shards, tmp_path) == 2
+    assert "the processes see different products" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("processes", "code"), [(1, 1), (2, 2)])
+def test_only_among_several_is_a_failed_collective_the_fault_of_another(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    processes: int, code: int,
+) -> None:  # fmt: skip
+    def lose(command: TrainCommand) -> int:
+        raise jax.errors.JaxRuntimeError("Gloo all-reduce failed: Connection closed by peer\nat pair.cc")
+
+    monkeypatch.setattr("jaxmask.train._train_together", lose)
+    monkeypatch.setattr(jax, "process_count", lambda: processes)
+    assert train(shards, tmp_path) == code
+    assert ("process 0 lost another process of this training" in capsys.readouterr().err) == (processes > 1)
 
 
 def test_underscores_and_bad_values(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
