@@ -99,7 +99,7 @@ def _take(totals: Sums, sums: Sums, step: int, watch: Watch, bar: Any) -> Sums:
     if not math.isfinite(loss):
         raise UserError(
             f"{watch.name}, step {step}: the loss is {loss}. The epochs before are saved; lower --learning-rate, or "
-            "look for impossible values in the shards (preprocess.shard.validate), and start anew by --overwrite"
+            "look for impossible values in the shards (python -m preprocess.describe), and start anew by --overwrite"
         )
     before = (step - 1) * watch.global_batch
     bar.set_postfix(loss=f"{loss / max(float(sums.weight), 1.0):.4f}", refresh=False)
