@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from preprocess.simulate_fields import Floats, stream
 from preprocess.simulate_radiance import TEMPERATURE_OFFSET_K, TEMPERATURE_SCALE_K, quantise
-from preprocess.simulate_surface import AIR_DEFICIT_K, FREEZING_SEA_K, MELTING_K, SEA, Surface, precipitable_water
+from preprocess.simulate_surface import (
+    AIR_DEFICIT_K,
+    FREEZING_SEA_K,
+    MELTING_K,
+    SEA,
+    Surface,
+    precipitable_water,
+    zonal_temperature,
+)
 from preprocess.simulate_thermal import S7, S8, S9, clear_radiance, noisy_temperature
 
 ALGORITHMS = ("N2", "N3", "D2", "D3")
@@ -19,7 +27,7 @@ DUAL = {"N2": False, "N3": False, "D2": True, "D3": True}
 
 FIT_SEED = 161803
 FIT_COUNT = 20000
-GREATEST_SEA_K = 304.0
+GREATEST_LATITUDE_DEG = 75.0
 GREATEST_NADIR_ZENITH_DEG = 60.0
 OBLIQUE_ZENITH_RANGE_DEG = (49.0, 56.0)
 
@@ -55,9 +63,10 @@ def terms(algorithm: str, seen: Temperatures) -> Doubles:
 def clear_set(count: int, rng: np.random.Generator) -> tuple[Temperatures, Floats]:
     """`count` clear night-time seas of the forward model seen with noise, and their skin temperatures, K.
 
-    Surface, vapour, air and angles are drawn over the model's whole range; no scene of any archive is among them.
+    Latitude, surface, vapour, air and angles are drawn as a scene's are; no scene of any archive is among them.
     """
-    skin = rng.uniform(FREEZING_SEA_K, GREATEST_SEA_K, count).astype(np.float32)
+    climate = zonal_temperature(rng.uniform(-GREATEST_LATITUDE_DEG, GREATEST_LATITUDE_DEG, count))
+    skin = np.maximum(climate + 1.5 * rng.standard_normal(count, np.float32), np.float32(FREEZING_SEA_K))
     zero = np.zeros(count, np.float32)
     surface = Surface(
         kind=np.full(count, SEA, np.uint8),

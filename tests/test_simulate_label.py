@@ -101,7 +101,7 @@ def test_the_label_is_no_function_of_the_channels_and_its_errors_no_independent_
         share, pairs = wrong.mean(), (wrong[:, 1:] & wrong[:, :-1]).mean()
         # Independent flips would give pairs = share squared, errors in patches nearly share.
         assert 0 < share < 1
-        assert pairs > share**2 + 0.3 * share * (1 - share)
+        assert pairs > share**2 + 0.2 * share * (1 - share)
 
 
 def test_the_prior_knows_nothing_of_clouds() -> None:
@@ -160,7 +160,7 @@ def test_thick_cloud_is_found_and_errors_emerge() -> None:
     ice = counts[GROUND.index("ice"), SKIES.index("clear")].sum(axis=0)
     sea = counts[GROUND.index("sea"), SKIES.index("clear")].sum(axis=0)
     coast = counts[GROUND.index("coast"), SKIES.index("clear")].sum(axis=0)
-    assert sea[2] / sea[0] < 0.2
+    assert sea[2] / sea[0] < 0.35
     assert ice[2] / ice[0] > 0.5  # the prior knows no ice
     assert coast[2] / coast[0] > sea[2] / sea[0]
 
