@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from preprocess.command import run
 from preprocess.convert import ConvertConfig, main
 from preprocess.level1 import Product
 from preprocess.product import read_product
-from preprocess.radiometry import cosine_of_sun, interpolate_zenith, reflectance
+from preprocess.radiometry import calibration_factors, cosine_of_sun, interpolate_zenith, reflectance
 from preprocess.scene import Scene, fit, make_scene
 from preprocess.shard import read_shard, write_shard
 from preprocess.summary import summarise_product
@@ -119,6 +120,22 @@ def test_native_division_at_1_km_agrees_with_the_mean_of_500_m_reflectances(prod
     relative = np.abs(native.refs[..., 1][both] / means[both] - 1)
     assert np.median(relative) < 1e-3
     assert relative.max() < 4e-3
+
+
+def test_satpy_reads_the_same_radiances_and_temperatures(product: Product, folder: Path) -> None:
+    """satpy multiplies S1 of collection 002 by the notice's 0.97 itself, as --calibration notice does."""
+    satpy = pytest.importorskip("satpy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        files = [str(folder / name) for name in ("S1_radiance_an.nc", "S1_quality_an.nc", "S8_BT_in.nc")]
+        theirs = satpy.Scene(reader="slstr_l1b", filenames=files)
+        theirs.load(["S1"], calibration="radiance", view="nadir", stripe="a")
+        theirs.load(["S8"], calibration="brightness_temperature", view="nadir", stripe="i")
+        radiance, temperature = (np.asarray(theirs[name].values) for name in ("S1", "S8"))
+    factor = calibration_factors("notice", product.collection)[0]
+    # Ours are float32.
+    np.testing.assert_allclose(product.radiance[0] * factor, radiance, rtol=3e-7)
+    np.testing.assert_allclose(product.bt[1], temperature, rtol=3e-7)
 
 
 def test_native_fill_and_low_sun(product: Product, native: Scene, folder: Path) -> None:
