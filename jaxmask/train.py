@@ -199,7 +199,8 @@ def _plan(command: TrainCommand, task: Task) -> Plan:
 
 
 def _beginning(task: Task, plan: Plan, parameters: int, done: int) -> str:
-    devices = f"{jax.device_count()} {jax.devices()[0].device_kind} devices in {jax.process_count()} processes"
+    processes = f"{jax.process_count()} processes" if jax.process_count() > 1 else "one process"
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind} in {processes}"
     test = f"{len(plan.test)} patches of {len(task.split.test)}" if plan.test else "none"
     going_on = f"; going on after epoch {done}" if done else ""
     return (

@@ -320,7 +320,7 @@ def test_two_processes_learn_what_one_does(shards: Path, straight: Path, tmp_pat
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert "2 cpu devices in 2 processes" in done.stderr
+    assert "2 x cpu in 2 processes" in done.stderr
     expected = history(straight)[0]
     assert summary["train"]["weight"] == expected["train"]["weight"]
     for part in ("train", "test"):
