@@ -6,15 +6,15 @@ import numpy as np
 
 from preprocess.grid import mean_2x2, nearest, reference_resize, reference_resize_flag
 from preprocess.level1 import Product
-from preprocess.quality import labelled_pixels, measured_channels, standard_flags, valid_pixels
+from preprocess.quality import cloudy_pixels, labelled_pixels, measured_channels, standard_flags, valid_pixels
 from preprocess.radiometry import cosine_of_sun, interpolate_zenith, reference_cosine_of_sun, reflectance
-
-REFERENCE_HEIGHT = 1200
-REFERENCE_WIDTH = 1500
-
-MISSING_REFLECTANCE = 0.0
-MISSING_RADIANCE = 0.0
-MISSING_TEMPERATURE_K = 270.0
+from preprocess.scene import (
+    MISSING_RADIANCE,
+    MISSING_REFLECTANCE,
+    MISSING_TEMPERATURE_K,
+    REFERENCE_HEIGHT,
+    REFERENCE_WIDTH,
+)
 
 Arrays = dict[str, np.ndarray | None]
 
@@ -29,7 +29,7 @@ def reference_irradiance(product: Product) -> np.ndarray:
     return product.irradiance[:, 0]
 
 
-def native_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Arrays:
+def native_arrays(product: Product, factors: np.ndarray, *, label_rule: str, rads: bool) -> Arrays:
     """Every array of a native `Scene` at the product's own 1 km size (R, C).
 
     Radiance is averaged first and divided by mu0 once, at 1 km: a quarter of the angles are needed, and the reflectance
@@ -47,7 +47,7 @@ def native_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Array
         if radiances is not None:
             radiances[..., index] = np.nan_to_num(radiance, nan=MISSING_RADIANCE)
     label_valid = labelled_pixels(product)
-    cloud = (product.flags["bayes"].values > 0) & label_valid
+    cloud = cloudy_pixels(product, label_rule) & label_valid
     return {
         "refs": np.nan_to_num(refs, copy=False, nan=MISSING_REFLECTANCE),
         "bts": np.moveaxis(np.nan_to_num(product.bt, nan=MISSING_TEMPERATURE_K), 0, -1),
@@ -58,7 +58,7 @@ def native_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Array
     }
 
 
-def reference_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Arrays:
+def reference_arrays(product: Product, factors: np.ndarray, *, label_rule: str, rads: bool) -> Arrays:
     """Every array of a reference `Scene`, 1200 x 1500: what the original computes, faults included.
 
     Fill is 0 before the resize, the sun's angle is the last row's, a label never computed is cloud, and flags turn
@@ -82,7 +82,7 @@ def reference_arrays(product: Product, factors: np.ndarray, *, rads: bool) -> Ar
         "refs": refs,
         "bts": np.stack(bts, axis=-1),
         "rads": radiances,
-        "bayes": reference_resize_flag(product.flags["bayes"].values > 0, *size)[..., None],
+        "bayes": reference_resize_flag(cloudy_pixels(product, label_rule), *size)[..., None],
         "summary": reference_resize_flag(product.flag("confidence", "summary_cloud"), *size)[..., None],
         **{name: nearest(array, *size) for name, array in quality.items()},
     }

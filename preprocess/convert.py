@@ -39,6 +39,8 @@ class ConvertConfig(Parallel):
     """Rows x columns of every shard, reached by padding or cropping at the bottom and right; "native": each its own."""
     calibration: Literal["none", "notice"] = "none"
     """Factors for the radiances of S1-S6: none, or those of the product notices for collections below 005."""
+    label: Literal["any", "single_low", "single_moderate", "dual_low", "dual_moderate"] = "any"
+    """Cloud where any bit of bayes_in is set, as the original, or where this one is."""
     rads: bool = False
     """Store the radiances too (mW m-2 sr-1 nm-1), as the original does."""
     overwrite: bool = False
@@ -104,7 +106,11 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
             if info is not None:
                 return Converted(shard, reused=True, labelled=info.labelled, rows_cropped=info.rows_cropped)
     scene = make_scene(
-        read_product(path), convention=config.convention, calibration=config.calibration, rads=config.rads
+        read_product(path),
+        convention=config.convention,
+        calibration=config.calibration,
+        label_rule=config.label,
+        rads=config.rads,
     )
     if (size := config.size()) is not None:
         scene = fit(scene, *size)
@@ -131,6 +137,7 @@ def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInf
     settings = (
         ("convention", info.convention, config.convention),
         ("calibration", info.calibration, config.calibration),
+        ("label", info.label_rule, config.label),
         ("shape", f"{height}x{width}", f"{wanted[0]}x{wanted[1]}"),
         ("rads", str(rads), str(config.rads)),
     )

@@ -11,6 +11,24 @@ from preprocess.errors import UserError
 SOLAR_CHANNELS = ("S1", "S2", "S3", "S4", "S5", "S6")
 THERMAL_CHANNELS = ("S7", "S8", "S9")
 
+# confidence_in of the measured product (collection 002); the flags of scenes and shards always use these bits.
+CONFIDENCE_BITS = {
+    "coastline": 1,
+    "ocean": 2,
+    "tidal": 4,
+    "land": 8,
+    "inland_water": 16,
+    "unfilled": 32,
+    "cosmetic": 256,
+    "duplicate": 512,
+    "day": 1024,
+    "twilight": 2048,
+    "sun_glint": 4096,
+    "snow": 8192,
+    "summary_cloud": 16384,
+    "summary_pointing": 32768,
+}
+
 
 @dataclass(frozen=True)
 class Grid:

@@ -5,33 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from preprocess.grid import any_2x2
-from preprocess.level1 import FlagField, Product
+from preprocess.level1 import CONFIDENCE_BITS, FlagField, Product
 
 # bayes_in of a pixel, or of a whole product, for which the processor did not compute it.
 BAYES_NOT_COMPUTED = 255
-
-# confidence_in of the measured product (collection 002); the flags of scenes and shards always use these bits.
-CONFIDENCE_BITS = {
-    "coastline": 1,
-    "ocean": 2,
-    "tidal": 4,
-    "land": 8,
-    "inland_water": 16,
-    "unfilled": 32,
-    "cosmetic": 256,
-    "duplicate": 512,
-    "day": 1024,
-    "twilight": 2048,
-    "sun_glint": 4096,
-    "snow": 8192,
-    "summary_cloud": 16384,
-    "summary_pointing": 32768,
-}
 
 
 def valid_pixels(product: Product) -> np.ndarray:
     """Where S8 and S9 hold data: bool (R, C)."""
     return ~np.isnan(product.bt[1:]).any(axis=0)
+
+
+def cloudy_pixels(product: Product, label_rule: str) -> np.ndarray:
+    """Where the Bayesian label says cloud: bool (R, C); the 255 of a label never computed says so too.
+
+    `any` bit of bayes_in, as the original, or one of its bits by name: P(cloud) above a low or a moderate threshold,
+    from the nadir view alone (single) or with the oblique view (dual), which sees clouds displaced along the track.
+    """
+    if label_rule == "any":
+        any_bit: np.ndarray = product.flags["bayes"].values > 0
+        return any_bit
+    return product.flag("bayes", label_rule)
 
 
 def labelled_pixels(product: Product) -> np.ndarray:

@@ -6,40 +6,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from preprocess.conventions import (
-    MISSING_RADIANCE,
-    MISSING_REFLECTANCE,
-    MISSING_TEMPERATURE_K,
-    REFERENCE_HEIGHT,
-    REFERENCE_WIDTH,
-    native_arrays,
-    native_irradiance,
-    reference_arrays,
-    reference_irradiance,
-)
 from preprocess.errors import UserError
-from preprocess.level1 import Product
-from preprocess.quality import CONFIDENCE_BITS, is_labelled
-from preprocess.radiometry import CALIBRATIONS, calibration_factors
+from preprocess.level1 import CONFIDENCE_BITS, Product
 
-__all__ = [
-    "CALIBRATIONS",
-    "CONFIDENCE_BITS",
-    "CONVENTIONS",
-    "LABEL_RULES",
-    "MISSING_REFLECTANCE",
-    "MISSING_TEMPERATURE_K",
-    "REFERENCE_HEIGHT",
-    "REFERENCE_WIDTH",
-    "Scene",
-    "SceneInfo",
-    "fit",
-    "make_scene",
-]
+__all__ = ["CONFIDENCE_BITS", "CONVENTIONS", "LABEL_RULES", "Scene", "SceneInfo", "fit", "make_scene"]
 
 CONVENTIONS = ("native", "reference")
 REGRIDDINGS = {"native": "mean", "reference": "resize"}
-LABEL_RULES = ("any",)
+LABEL_RULES = ("any", "single_low", "single_moderate", "dual_low", "dual_moderate")  # of bayes_in
+
+REFERENCE_HEIGHT = 1200
+REFERENCE_WIDTH = 1500
+
+MISSING_REFLECTANCE = 0.0
+MISSING_RADIANCE = 0.0
+MISSING_TEMPERATURE_K = 270.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +34,7 @@ class SceneInfo:
     convention: str  # "native" or "reference"
     calibration: str  # "none" or "notice"
     regridding: str  # "mean" (2 x 2, of valid pixels) or "resize" (the original's)
-    label_rule: str  # "any": cloud where any bit of bayes_in is set
+    label_rule: str  # cloud is "any" bit of bayes_in, or the bit of this name
     labelled: bool  # False where bayes_in was never computed
     day: bool  # every pixel has the day bit
     rows_cropped: int  # rows of the product that the common size cut off
@@ -96,12 +77,17 @@ def make_scene(
 
     Raises UserError for an unknown convention, calibration or label rule.
     """
-    for flag, value, known in (("convention", convention, CONVENTIONS), ("label-rule", label_rule, LABEL_RULES)):
+    # scipy and scikit-image take most of a second to import: not for those who only read shards.
+    from preprocess.conventions import native_arrays, native_irradiance, reference_arrays, reference_irradiance
+    from preprocess.quality import is_labelled
+    from preprocess.radiometry import calibration_factors
+
+    for flag, value, known in (("convention", convention, CONVENTIONS), ("label", label_rule, LABEL_RULES)):
         if value not in known:
             raise UserError(f"--{flag} must be one of {', '.join(known)}; found {value}")
     factors = calibration_factors(calibration, product.collection)
     native = convention == "native"
-    arrays = (native_arrays if native else reference_arrays)(product, factors, rads=rads)
+    arrays = (native_arrays if native else reference_arrays)(product, factors, label_rule=label_rule, rads=rads)
     irradiance = (native_irradiance if native else reference_irradiance)(product)
     rows, columns = product.bt.shape[1:]
     info = SceneInfo(

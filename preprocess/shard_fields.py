@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from preprocess.scene import CONFIDENCE_BITS
+from preprocess.level1 import CONFIDENCE_BITS
 
 
 @dataclass(frozen=True)

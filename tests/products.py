@@ -10,8 +10,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from preprocess.level1 import FlagField, Grid, Product
-from preprocess.quality import CONFIDENCE_BITS
+from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid, Product
 
 NAME = "S3A_SL_1_RBT____20180531T102338_20180531T102638_20180601T151044_0179_031_336_2160_LN2_O_NT_002"
 BITS = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -122,6 +122,24 @@ def test_labels_count_where_they_were_computed_for_a_pixel_that_was_filled() -> 
     assert scene.info.labelled
 
 
+@pytest.mark.parametrize(
+    ("rule", "cloud"),
+    [
+        ("any", [[0, 1, 1, 1], [1, 1, 0, 0]]),
+        ("single_low", [[0, 1, 0, 0], [0, 1, 0, 0]]),
+        ("single_moderate", [[0, 0, 1, 0], [0, 1, 0, 0]]),
+        ("dual_low", [[0, 0, 0, 1], [0, 1, 0, 0]]),
+        ("dual_moderate", [[0, 0, 0, 0], [1, 1, 0, 0]]),
+    ],
+)
+def test_a_label_rule_takes_its_bit(rule: str, cloud: list[list[int]]) -> None:
+    bayes = np.array([[0, 1, 2, 4], [8, 15, 255, 255], [0, 0, 0, 0], [0, 0, 0, 0]], np.uint8)
+    product = make_product(flags=flag_fields(np.full((4, 4), DAY, np.uint16), bayes))
+    scene = make_scene(product, label_rule=rule)
+    np.testing.assert_array_equal(scene.bayes[:2, :, 0], 255 * np.array(cloud))
+    assert scene.info.label_rule == rule
+
+
 def test_bayes_of_255_everywhere_is_no_label_and_no_cloud() -> None:
     scene = make_scene(make_product(flags=flag_fields(np.full((4, 4), DAY, "u2"), np.full((4, 4), 255, "u1"))))
     assert not scene.info.labelled
@@ -189,7 +207,7 @@ def test_irradiance_is_the_mean_of_the_detectors_and_the_first_ones_for_referenc
     [
         ({"convention": "other"}, "--convention must be one of native, reference; found other"),
         ({"calibration": "other"}, "--calibration must be one of none, notice; found other"),
-        ({"label_rule": "other"}, "--label-rule must be one of any; found other"),
+        ({"label_rule": "other"}, "--label must be one of any, single_low, .*, dual_moderate; found other"),
     ],
 )
 def test_unknown_settings_are_refused(setting: dict[str, str], message: str) -> None:
