@@ -82,6 +82,7 @@ def test_a_second_run_reuses_shards_of_the_same_settings(
         ),
         (["--shape", "native"], "was made with --shape 8x10, not 4x6"),
         (["--rads"], "was made with --rads False, not True"),
+        (["--label", "single_moderate"], "was made with --label any, not single_moderate"),
         (["--shape", "1200x1500", "--convention", "reference"], "was made with --convention native, not reference"),
     ],
 )
