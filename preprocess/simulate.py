@@ -16,14 +16,14 @@ from preprocess.command import Failure, Parallel, check, finish, log, run
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, whole_file, writable_folder, write_json
 from preprocess.pool import map_items
-from preprocess.simulate_geometry import make_geometry
-from preprocess.simulate_manifest import MANIFEST
-from preprocess.simulate_matchups import MATCHUPS_PER_PRODUCT, matchup_rows
-from preprocess.simulate_plan import ProductPlan, plan_archive
-from preprocess.simulate_product import write_product
-from preprocess.simulate_quality import IRRADIANCES
-from preprocess.simulate_scene import DEFAULT, HELD_OUT, simulate_scene
-from preprocess.simulate_tables import (
+from preprocess.simulation.geometry import make_geometry
+from preprocess.simulation.manifest import MANIFEST
+from preprocess.simulation.matchups import MATCHUPS_PER_PRODUCT, matchup_rows
+from preprocess.simulation.plan import ProductPlan, plan_archive
+from preprocess.simulation.product import write_product
+from preprocess.simulation.quality import IRRADIANCES
+from preprocess.simulation.scene import DEFAULT, HELD_OUT, simulate_scene
+from preprocess.simulation.tables import (
     label_error_lines,
     plan_text,
     write_label_errors,

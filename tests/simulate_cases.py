@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from preprocess.simulate_clouds import DEFAULT, CloudParameters
-from preprocess.simulate_geometry import Geometry, make_geometry
-from preprocess.simulate_plan import plan_archive
-from preprocess.simulate_scene import SimulatedScene, simulate_scene
+from preprocess.simulation.clouds import DEFAULT, CloudParameters
+from preprocess.simulation.geometry import Geometry, make_geometry
+from preprocess.simulation.plan import plan_archive
+from preprocess.simulation.scene import SimulatedScene, simulate_scene
 
 IRRADIANCES = (1858.95, 1538.22, 968.2, 370.08, 248.21, 78.35)
 

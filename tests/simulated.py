@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocess.simulate_geometry import make_geometry
-from preprocess.simulate_label import Label
-from preprocess.simulate_plan import ProductPlan, plan_archive
-from preprocess.simulate_radiance import RADIANCE_SCALE, Observation, quantise
-from preprocess.simulate_scene import SimulatedScene
-from preprocess.simulate_truth import Truth
+from preprocess.simulation.geometry import make_geometry
+from preprocess.simulation.label import Label
+from preprocess.simulation.plan import ProductPlan, plan_archive
+from preprocess.simulation.radiance import RADIANCE_SCALE, Observation, quantise
+from preprocess.simulation.scene import SimulatedScene
+from preprocess.simulation.truth import Truth
 
 
 def small_plan(index: int = 0, rows: int = 24, columns: int = 40) -> ProductPlan:

@@ -19,10 +19,10 @@ import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
-from shards import make_published_shard, make_shard, make_shards, product_name
 
 from preprocess.command import Output, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE
+from tests.shards import make_published_shard, make_shard, make_shards, product_name
 
 SMALLEST_TRAINING = "--features 2 --patch-size 32 --clip-offset 2 --epochs 1"
 

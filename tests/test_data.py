@@ -9,13 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 
 from jaxmask import data
 from jaxmask.data import PatchSource, batches, index_patches, open_patches
 from jaxmask.split import host_slots, permutation
 from jaxmask.training_set import open_training_set
 from preprocess.errors import UserError
+from tests.shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 
 PATCH = 32
 

@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from shards import make_published_shard, make_scene, product_name
 
 from jaxmask.evaluate import EvaluateConfig, main
 from jaxmask.maskfile import Mask, write_mask
@@ -24,6 +23,7 @@ from preprocess.command import run
 from preprocess.errors import UserError
 from preprocess.scene import Scene, fit
 from preprocess.shard import write_shard
+from tests.shards import make_published_shard, make_scene, product_name
 
 HEIGHT, WIDTH = 16, 24
 PRODUCTS = 3

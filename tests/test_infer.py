@@ -12,7 +12,6 @@ import h5py
 import jax
 import numpy as np
 import pytest
-from shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 
 from jaxmask import infer, unet
 from jaxmask.infer import InferConfig, main
@@ -24,6 +23,7 @@ from jaxmask.scene_source import Wanted, find_scenes, load_scene
 from preprocess.command import run
 from preprocess.errors import UserError
 from preprocess.shard import read_shard, write_shard
+from tests.shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 
 
 def small_model(seed: int = 1, **changes: Any) -> Model:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from run_folder import make_mask, make_scene
 
 from jaxmask import panels
 from jaxmask.quicklook import save_quicklook
 from preprocess.errors import UserError
+from tests.run_folder import make_mask, make_scene
 
 
 @pytest.mark.quick

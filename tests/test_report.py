@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from run_folder import make_mask, make_scene, product_name, write_run
 
 from jaxmask.maskfile import write_mask
 from jaxmask.report import ReportConfig, main
@@ -18,6 +17,7 @@ from jaxmask.report_numbers import DASH
 from preprocess.command import run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE
 from preprocess.shard import write_shard
+from tests.run_folder import make_mask, make_scene, product_name, write_run
 
 
 class Page(HTMLParser):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from run_folder import matchup_rows
 
 from jaxmask import report_numbers as numbers
 from jaxmask.matchups import ALGORITHMS, PUBLISHED
 from jaxmask.report_scenes import choose_scenes
+from tests.run_folder import matchup_rows
 
 
 @pytest.mark.quick

@@ -11,7 +11,6 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
-from simulated import random_scene, small_plan
 
 from jaxmask.matchup_table import read_table
 from preprocess import simulate
@@ -20,14 +19,15 @@ from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE, UserError
 from preprocess.extract import find_zips
 from preprocess.product import read_product
 from preprocess.simulate import Job, SimulateConfig, main, make_product
-from preprocess.simulate_plan import plan_archive
-from preprocess.simulate_tables import (
+from preprocess.simulation.plan import plan_archive
+from preprocess.simulation.tables import (
     MATCHUP_COLUMNS,
     label_error_lines,
     write_label_errors,
     write_matchups,
     write_truth,
 )
+from tests.simulated import random_scene, small_plan
 
 PRODUCTS = 4
 COPY = 3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shards import product_name
 
 from jaxmask.split import PADDING, granule_of, host_slots, orbit_of, permutation, split_products, step_count
 from preprocess.errors import UserError
+from tests.shards import product_name
 
 NAMES = [product_name(number) for number in range(10)]
 

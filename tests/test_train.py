@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import multihost_utils
-from shards import make_published_shard, make_shard, make_shards, product_name
 
 from jaxmask.checkpoint import restore_params, whole_steps
 from jaxmask.config import TrainConfig
@@ -34,6 +33,7 @@ from jaxmask.training_set import open_training_set
 from jaxmask.unet import structure
 from preprocess.command import run
 from preprocess.errors import UserError
+from tests.shards import make_published_shard, make_shard, make_shards, product_name
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 8  # over the 8 simulated devices
