@@ -31,15 +31,15 @@ class DemoConfig(Output):
     """Products to simulate."""
     size: Literal["small", "full"] = "small"
     """Small (about 258 x 384 pixels) or full (about 1200 x 1500 pixels) products."""
-    epochs: int = 12
+    epochs: int = 30
     """Epochs of training."""
     features: int = 8
     """Features of the U-Net's first level (the published model has 32)."""
     patch_size: int = 128
     """Rows and columns of a training patch, pixels."""
-    batch_size: int = 8
+    batch_size: int = 4
     """Patches per training step and device."""
-    learning_rate: float = 0.003
+    learning_rate: float = 0.002
     """Adam's learning rate."""
     seed: int = 0
     """Seed of the archive, the split and the training."""
@@ -56,15 +56,16 @@ def stages(config: DemoConfig) -> list[list[str]]:
     matchups = f"{archive}/sst_matchups.h5"
     seed = ["--seed", str(config.seed)]
     shape = ["--shape", "native"] if config.size == "small" else []
+    label = ["--label", "single_moderate"]  # the nadir view's own: the oblique view sees clouds elsewhere
     size = ["--products", str(config.products), "--size", config.size]
     network = ["--features", str(config.features), "--patch-size", str(config.patch_size)]
     pace = ["--learning-rate", str(config.learning_rate), "--batch-size", str(config.batch_size)]
     return [
         ["preprocess.simulate", archive, *size, *seed],
         ["preprocess.extract", f"{archive}/file_list.txt", extracted],
-        ["preprocess.convert", extracted, hdf, *shape],
+        ["preprocess.convert", extracted, hdf, *shape, *label],
         ["jaxmask.train", hdf, model, "--epochs", str(config.epochs), *network, *pace, *seed],
-        ["jaxmask.infer", model, hdf, predictions],
+        ["jaxmask.infer", model, hdf, predictions, "--overwrite"],
         ["jaxmask.sst", matchups, predictions],
         ["jaxmask.evaluate", hdf, predictions, "--model", model, "--truth", f"{archive}/truth", "--matchups", matchups],
         ["jaxmask.report", str(folder)],

@@ -16,7 +16,8 @@ from jaxmask.panels import PANEL_TITLES, ScenePictures
 from jaxmask.report_numbers import Record, share, spoken
 from jaxmask.report_page import Panel, SceneView
 from jaxmask.run_record import Run
-from preprocess.scene import CONFIDENCE_BITS, Scene
+from preprocess.level1 import CONFIDENCE_BITS
+from preprocess.scene import Scene
 from preprocess.shard import read_shard, read_window
 
 PANEL_PIXELS = 640

@@ -8,10 +8,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocess.compose import make_scene
 from preprocess.errors import UserError
 from preprocess.names import SUFFIX
 from preprocess.product import find_products, read_product
-from preprocess.scene import Scene, SceneInfo, make_scene
+from preprocess.scene import Scene, SceneInfo
 from preprocess.shard import SUFFIXES, find_shards, read_info, read_shard
 from preprocess.sources import is_product_folder, read_list
 

@@ -12,12 +12,13 @@ from typing import Literal
 from tyro.conf import Positional
 
 from preprocess.command import Failure, Parallel, check, finish, log, run
+from preprocess.compose import make_scene
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, writable_folder
 from preprocess.netcdf import open_source
 from preprocess.pool import map_items
 from preprocess.product import find_products, read_identity, read_product
-from preprocess.scene import REFERENCE_HEIGHT, REFERENCE_WIDTH, SceneInfo, fit, make_scene
+from preprocess.scene import REFERENCE_HEIGHT, REFERENCE_WIDTH, SceneInfo, fit
 from preprocess.shard import read_info, read_layout, write_shard
 
 NATIVE_SHAPE = "native"

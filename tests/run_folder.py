@@ -12,7 +12,8 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter
 
 from jaxmask.maskfile import Mask, write_mask
-from preprocess.scene import CONFIDENCE_BITS, Scene, SceneInfo
+from preprocess.level1 import CONFIDENCE_BITS
+from preprocess.scene import Scene, SceneInfo
 from preprocess.shard import write_shard
 
 HEIGHT, WIDTH = 48, 72

@@ -11,10 +11,11 @@ import pytest
 
 from preprocess import convert
 from preprocess.command import run
+from preprocess.compose import make_scene
 from preprocess.convert import ConvertConfig, main
 from preprocess.errors import UserError
 from preprocess.product import read_product
-from preprocess.scene import fit, make_scene
+from preprocess.scene import fit
 from preprocess.shard import read_info, read_shard
 from tests.products import DAY, NAME, product_files, write_product, zip_product
 

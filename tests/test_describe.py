@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from preprocess.command import run
+from preprocess.compose import make_scene
 from preprocess.describe import DescribeConfig, main
 from preprocess.product import read_product
-from preprocess.scene import fit, make_scene
+from preprocess.scene import fit
 from preprocess.shard import write_shard
 from tests.products import COSMETIC, FILL, NAME, SUMMARY, UNFILLED, product_files, write_product, zip_product
 from tests.shards import make_published_shard, product_name

@@ -16,8 +16,8 @@ from jaxmask.metrics import summarise
 from jaxmask.model import load_model
 from jaxmask.step import eval_step
 from jaxmask.tiles import PATCH_SIZE, patch_origins
+from preprocess.compose import make_scene
 from preprocess.product import read_product
-from preprocess.scene import make_scene
 from tests.real import complete_product
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from preprocess.compose import make_scene
 from preprocess.errors import UserError
-from preprocess.level1 import FlagField, Grid
-from preprocess.scene import CONFIDENCE_BITS, Scene, fit, make_scene
+from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid
+from preprocess.scene import Scene, fit
 from tests.products import (
     COSMETIC,
     DAY,
