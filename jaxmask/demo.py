@@ -9,9 +9,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from preprocess.command import log, print_summary, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED
@@ -25,7 +25,7 @@ LEAST_PRODUCTS = 4
 class DemoConfig(Output):
     """Simulate an archive, then extract, convert, train, infer, judge and report: every command is printed."""
 
-    folder: Positional[Path]
+    folder: Positional[Annotated[Path, arg(metavar="FOLDER")]]
     """Folder for everything that the demo makes; a second run goes on with what is there."""
     products: int = 24
     """Products to simulate."""

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxmask.mask_samples import cloud_at, sample_masks
 from jaxmask.maskfile import find_masks, read_attributes
@@ -40,9 +40,9 @@ COMPARISONS = (("unet", "label", "agreement"), ("unet", "truth", "accuracy"), ("
 class EvaluateConfig(Parallel):
     """Judge masks against the labels of their shards, and against the truth where an archive is simulated."""
 
-    shards: Positional[Path]
+    shards: Positional[Annotated[Path, arg(metavar="SHARDS")]]
     """Folder of shards that hold the labels."""
-    predictions: Positional[Path]
+    predictions: Positional[Annotated[Path, arg(metavar="PREDICTIONS")]]
     """Folder of masks; evaluation.json and evaluation.csv are written there."""
     model: Path | None = None
     """Model folder, whose split says which products were trained on."""

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxmask.maskfile import DEFAULT_THRESHOLD, MASK_SUFFIX, Mask, read_attributes, write_mask
 from jaxmask.model import Model, load_model
@@ -36,11 +36,11 @@ Predict = Callable[[np.ndarray], np.ndarray]  # normalised image (H, W, 9) -> ou
 class InferConfig(Parallel):
     """Predict a cloud mask for every scene; masks that are there already, of the same model and flags, are kept."""
 
-    model: Positional[Path]
+    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
     """Model folder that jaxmask.train wrote, or a model.h5 of the original."""
-    scenes: Positional[Path]
+    scenes: Positional[Annotated[Path, arg(metavar="SCENES")]]
     """Shards, .SEN3 folders or zips: one, a folder of them, or a text file that lists them."""
-    predictions: Positional[Path]
+    predictions: Positional[Annotated[Path, arg(metavar="PREDICTIONS")]]
     """Folder for the masks, NAME.h5."""
     checkpoint: Literal["latest", "best"] = "latest"
     """Which of the model folder's checkpoints."""
@@ -133,7 +133,7 @@ def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attrib
         from jaxmask.quicklook import save_quicklook  # matplotlib is slow to import
 
         path = config.predictions / f"{mask.name}.png"
-        save_quicklook(path, scene, mask.probability, valid, config.threshold)
+        save_quicklook(path, scene, mask.probability, valid, config.threshold, mask.attributes["quantity"])
     write_mask(config.predictions / f"{mask.name}{MASK_SUFFIX}", mask)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxmask.colour import hexadecimal
 from jaxmask.figures import colour_bar
@@ -32,7 +33,7 @@ SCENES_NAME = "scenes.png"
 class ReportConfig(Output):
     """Show a run as RUN/report.html, one page that needs no other file and no network, and RUN/scenes.png."""
 
-    folder: Positional[Path]
+    folder: Positional[Annotated[Path, arg(metavar="RUN")]]
     """Folder of the run, with archive/, extracted/, hdf/, model/ and predictions/ in it; what is missing is named."""
     archive: Path | None = None
     """Folder of the zips, if it is not RUN/archive."""

@@ -11,6 +11,7 @@ import numpy as np
 from jaxmask.figures import Sample
 from jaxmask.matchups import (
     ALGORITHMS,
+    BAYES_THRESHOLD,
     PUBLISHED,
     Algorithm,
     Table,
@@ -148,14 +149,16 @@ def statistics_of(sst: Record | None, evaluation: Record | None) -> tuple[Record
     return (*(sst or {}).get("statistics", ()), *(evaluation or {}).get("matchups", ()))
 
 
-def histogram_samples(matchups: Table, algorithm: Algorithm, threshold: float) -> tuple[Sample, ...]:
+def histogram_samples(
+    matchups: Table, algorithm: Algorithm, threshold: float, bayes_threshold: float = BAYES_THRESHOLD
+) -> tuple[Sample, ...]:
     """Differences in K where Bayes and where the U-Net say clear, of the rows that the statistics use."""
     eligible = quality_filter(matchups, algorithm)
     if "in_statistics" in matchups:
         eligible &= np.asarray(matchups["in_statistics"]) > 0
     difference = differences(matchups, algorithm)
     clear = {
-        "Bayes": bayes_clear(matchups, dual_view=algorithm.dual_view),
+        "Bayes": bayes_clear(matchups, dual_view=algorithm.dual_view, threshold=bayes_threshold),
         "U-Net": matchups["model_mask"] < threshold,
     }
     return tuple(_named_sample(name, difference[eligible & rows]) for name, rows in clear.items())

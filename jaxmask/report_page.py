@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jaxmask.figures import Line, curves, difference_histogram
+from jaxmask.matchups import BAYES_THRESHOLD
 from jaxmask.report_cards import data_cards, score_cards, speed_cards, sst_cards
 from jaxmask.report_numbers import (
     DEFAULT_THRESHOLD,
@@ -152,8 +153,10 @@ def matchup_chart(run: Run, records: tuple[Record, ...]) -> Chart | None:
     algorithm = histogram_algorithm(records)
     if run.matchups is None or algorithm is None:
         return None
-    threshold = run.mask_attributes.get("threshold", DEFAULT_THRESHOLD)
-    samples = histogram_samples(run.matchups, algorithm, threshold)
+    judged = run.sst or {}
+    threshold = judged.get("threshold") or run.mask_attributes.get("threshold", DEFAULT_THRESHOLD)
+    bayes_threshold = judged.get("bayes_threshold", BAYES_THRESHOLD)
+    samples = histogram_samples(run.matchups, algorithm, threshold, bayes_threshold)
     what = f"Satellite ({algorithm.name}, {algorithm.time_of_day}) minus buoy temperature"
     title = f"{what}. A tail to the left is missed cloud."
     svg = difference_histogram("matchups", title, samples, "satellite minus buoy, K")

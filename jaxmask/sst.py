@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxmask.mask_samples import MaskSamples, sample_masks
 from jaxmask.maskfile import PREDICTIONS_NAME, find_masks
@@ -38,9 +38,9 @@ FAILURES_NAME = "sst_failures.json"  # failures.json there is of infer
 class SstConfig(Output):
     """Compare satellite and buoy temperatures under each mask; writes sst.json and sst_predictions.h5."""
 
-    matchups: Positional[Path]
+    matchups: Positional[Annotated[Path, arg(metavar="MATCHUPS")]]
     """Table of match-ups: pandas HDF, CSV, Parquet or netCDF."""
-    predictions: Positional[Path]
+    predictions: Positional[Annotated[Path, arg(metavar="PREDICTIONS")]]
     """Folder of masks that jaxmask.infer wrote."""
     bayes_threshold: float = BAYES_THRESHOLD
     """The Bayes mask calls a match-up clear below this probability of cloud."""
@@ -57,7 +57,8 @@ def main(config: SstConfig) -> int:
     table = read_table(config.matchups, REQUIRED_COLUMNS)
     masks = find_masks(config.predictions)
     samples = sample_masks(table, masks, config.threshold)
-    results = judge(table, samples, config.bayes_threshold)
+    thresholds = {"bayes_threshold": config.bayes_threshold, "threshold": config.threshold}
+    results = judge(table, samples, config.bayes_threshold) | thresholds
     kept = write_predictions(config.predictions / PREDICTIONS_NAME, table, samples)
     write_json(config.predictions / STATISTICS_NAME, results)
     for line in [*reference_lines(results["reference"]), *statistics_lines(results["statistics"])]:

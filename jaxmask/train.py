@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from jaxmask.checkpoint import Checkpoints, open_checkpoints
 from jaxmask.config import TASK_FLAGS, TrainConfig, global_batch_size
@@ -42,9 +43,9 @@ CHECKPOINTS_NAME = "checkpoints"
 class TrainCommand(TrainConfig):
     """Train the U-Net on shards, on every device there is; the same command goes on with an interrupted training."""
 
-    shards: Positional[Path]
+    shards: Positional[Annotated[Path, arg(metavar="SHARDS")]]
     """Folder of shards, from preprocess.convert or the original program."""
-    model: Positional[Path]
+    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
     """Folder for the model: its checkpoints, history and results."""
 
 

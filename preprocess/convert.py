@@ -7,9 +7,9 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from preprocess.command import Failure, Parallel, check, finish, log, run
 from preprocess.compose import make_scene
@@ -30,9 +30,9 @@ LARGEST_SIDE = 10_000
 class ConvertConfig(Parallel):
     """Turn SLSTR products into shards: HDF files of reflectances, temperatures, labels and validity on one grid."""
 
-    products: Positional[Path]
+    products: Positional[Annotated[Path, arg(metavar="PRODUCTS")]]
     """Folder of .SEN3 folders or zips, one of these, or a text file that lists them one a line."""
-    output: Positional[Path]
+    output: Positional[Annotated[Path, arg(metavar="OUTPUT")]]
     """Folder for day/NAME.hdf and night/NAME.hdf ("night": not wholly day); shards already there are kept."""
     convention: Literal["native", "reference"] = "native"
     """native: right; reference: the original program's numbers, faults included, for its published models."""

@@ -10,9 +10,9 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from preprocess.archive import Archive, open_archive
 from preprocess.command import Failure, Parallel, finish, run
@@ -31,9 +31,9 @@ BLOCK_BYTES = 2**20
 class ExtractConfig(Parallel):
     """Unpack zips of SLSTR products into .SEN3 folders, each checked against its manifest and whole, or not there."""
 
-    zips: Positional[Path]
+    zips: Positional[Annotated[Path, arg(metavar="ZIPS")]]
     """Text file with one path of a zip a line (# comments), a folder of zips, or one zip."""
-    output: Positional[Path]
+    output: Positional[Annotated[Path, arg(metavar="OUTPUT")]]
     """Folder for the .SEN3 folders; those already there are kept."""
     verify: Verify = "md5"
     """What every file is compared in with the manifest: its size and MD5 sum, its size, or nothing."""

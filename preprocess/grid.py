@@ -49,6 +49,9 @@ def reference_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def reference_resize_flag(flag: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The original's resize of a flag: bool (R, C) -> u1 (height, width), 0..255 with greys at the edges."""
+    """The original's resize of a flag: bool (R, C) -> u1 (height, width), 0..255 with greys at the edges.
+
+    Greys are rounded up: to the original any value above 0 is cloud.
+    """
     image = np.where(flag, 255.0, 0.0)
-    return np.round(resize(image, (height, width), anti_aliasing=False, preserve_range=True)).astype(np.uint8)
+    return np.ceil(resize(image, (height, width), anti_aliasing=False, preserve_range=True)).astype(np.uint8)

@@ -26,7 +26,8 @@ def read_published_array(file: h5py.File, name: str, where: Any) -> np.ndarray:
     field = BY_NAME[name]
     if name in file:
         array = file[name][where]
-        return (np.round(array) if field.dtype == "uint8" else array).astype(field.dtype)
+        # Any grey above 0 is cloud to the original, so that the least must not round to 0.
+        return (np.ceil(array) if field.dtype == "uint8" else array).astype(field.dtype)
     valid = (file["bts"][where][..., 1:] >= COLDEST_VALID_K).all(axis=-1)
     if name in ("valid", "label_valid"):
         return valid[..., None].astype(np.uint8)

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from preprocess.command import Failure, Parallel, check, finish, log, run
 from preprocess.errors import UserError
@@ -41,7 +41,7 @@ MATCHUPS = {"small": MATCHUPS_PER_PRODUCT, "full": 4 * MATCHUPS_PER_PRODUCT}
 class SimulateConfig(Parallel):
     """Simulate an archive of SLSTR products: zips, a list of them, their cloud truth and buoy match-ups."""
 
-    archive: Positional[Path]
+    archive: Positional[Annotated[Path, arg(metavar="ARCHIVE")]]
     """Folder to write; a run that was interrupted goes on where it ended."""
     products: int = 24
     """Products in the archive; eight show every kind."""

@@ -123,6 +123,7 @@ def test_the_originals_shards_are_read_with_what_can_be_known(tmp_path: Path) ->
         file["bts"][3, 4, 2] = 149.9
         file["bts"][3, 5, 0] = 0
         file["bayes"][0, 0] = 127.6
+        file["bayes"][0, -1] = 0.01
     found = read_shard(path)
     info = found.info
     assert (info.product, info.platform, info.collection) == (NAME, "S3A", "002")
@@ -132,6 +133,7 @@ def test_the_originals_shards_are_read_with_what_can_be_known(tmp_path: Path) ->
     np.testing.assert_array_equal(found.refs, scene.refs)
     assert {getattr(found, field.name).dtype for field in FIELDS if field.dtype == "float32"} == {np.dtype("f4")}
     assert found.bayes[0, 0] == 128
+    assert found.bayes[0, -1] == 1  # cloud to the original, as any grey
     expected = np.ones((30, 40, 1))
     expected[3, 4] = 0  # S9 below 150 K; a missing S7 does not count
     np.testing.assert_array_equal(found.valid, expected)
