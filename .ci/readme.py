@@ -1,8 +1,8 @@
 """Run every `sh` block of the README in a scratch folder that holds what the README says the user has.
 
-The blocks run in order, each with `bash -e`, with the installed `python` first on the path. `make` lines are left
-out: .ci/run has run them. The scratch folder starts with a small simulated archive and a Keras model of the
-original's layout where ../shared has one.
+The blocks run in order, each with `bash -e`, with the installed `python` first on the path, and with one epoch
+of a small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a small simulated
+archive, two shards in the original's layout, and where ../shared has one a Keras model that the original saved.
 """
 
 import os
@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import h5py
+
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"
 
@@ -20,30 +22,46 @@ REFERENCE = ROOT.parent / "shared" / "reference"
 def blocks(readme: Path) -> list[str]:
     """The `sh` blocks, less their `make` and `git` lines."""
     found = re.findall(r"^```sh\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
-    kept = ["\n".join(line for line in block.splitlines() if not line.startswith(("make ", "git "))) for block in found]
-    return [block for block in kept if block.strip()]
+    kept = ["\n".join(line for line in block.splitlines() if not line.startswith("make ")) for block in found]
+    return [block.replace("--epochs 30", "--epochs 1 --features 4") for block in kept if block.strip()]
+
+
+def furnish(scratch: Path) -> None:
+    """Make what the README's user has on disk: a list of zips, match-ups, published shards, a published model."""
+    simulate = ["preprocess.simulate", "archive/", "--products", "5", "--size", "small", "--seed", "3"]
+    convert = ["preprocess.convert", "archive/", "ours/", "--convention", "reference", "--rads"]
+    for command in (simulate, convert):
+        subprocess.run([sys.executable, "-m", *command], cwd=scratch, check=True)
+    shutil.copy(scratch / "archive" / "file_list.txt", scratch)
+    shutil.copy(scratch / "archive" / "sst_matchups.h5", scratch)
+    # file_list.txt names zips relative to itself
+    for path in (scratch / "archive").glob("*.zip"):
+        path.rename(scratch / path.name)
+    for path in sorted((scratch / "ours").glob("*/*.hdf"))[:3]:
+        copy = scratch / "published_hdf" / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(path) as ours, h5py.File(copy, "w") as published:
+            for name in ("bts", "rads", "refs", "bayes", "summary"):
+                published[name] = ours[name][...].astype("f8")
+    if REFERENCE.exists():
+        shutil.copy(REFERENCE / "keras_model_A.h5", scratch / "model.h5")
 
 
 def main() -> None:
     """Run the blocks; exit with the first failing one's code."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    with tempfile.TemporaryDirectory() as scratch:
-        simulate = ["-m", "preprocess.simulate", "archive/", "--products", "8", "--size", "small", "--seed", "3"]
-        subprocess.run([sys.executable, *simulate], cwd=scratch, check=True)
-        shutil.copy(Path(scratch, "archive", "file_list.txt"), scratch)
-        shutil.copy(Path(scratch, "archive", "sst_matchups.h5"), scratch)
-        if REFERENCE.exists():
-            shutil.copy(REFERENCE / "keras_model_A.h5", Path(scratch, "model.h5"))
-        found = blocks(Path(sys.argv[1]))
-        if not found:
-            sys.exit("no sh block found in the README")
+    found = blocks(Path(sys.argv[1]))
+    if not found:
+        sys.exit("no sh block found in the README")
+    with tempfile.TemporaryDirectory() as name:
+        furnish(Path(name))
         for block in found:
             if "model.h5" in block and not REFERENCE.exists():
                 print("left out: needs a published model.h5, and ../shared is not here")
                 continue
             print(f"\n$ {block.rstrip()}", flush=True)
-            subprocess.run(["bash", "-ec", block], cwd=scratch, env=environment, check=True)
-        print(f"{len(found)} README blocks ran")
+            subprocess.run(["bash", "-ec", block], cwd=name, env=environment, check=True)
+    print(f"{len(found)} README blocks ran")
 
 
 if __name__ == "__main__":
