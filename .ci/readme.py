@@ -1,8 +1,9 @@
 """Run every `sh` block of the README in a scratch folder that holds what the README says the user has.
 
-The blocks run in order, each with `bash -e`, with the installed `python` first on the path, and with one epoch
-of a small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a small simulated
-archive, two shards in the original's layout, and where ../shared has one a Keras model that the original saved.
+The blocks run in order, each with `bash -e`, with the installed `python` first on the path, and with one epoch of a
+small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a
+small simulated archive, shards in the original's layout, and where ../shared has one a Keras model that the original
+saved.
 """
 
 import os

@@ -110,12 +110,14 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     for field, shares in summary["flag_shares"].items():
         told = ", ".join(f"{name} {_percent(share)}" for name, share in shares.items() if share)
         lines.append(f"  {field}: {told or 'no bit is set anywhere'}")
-    for channel, found in summary["channels"].items():
-        lines.append(
-            f"  {channel}  {_span([found['min'], found['max']])}, mean {_short(found['mean'])} {found['unit']}; "
-            f"{_percent(found['share'])} of pixels"
-        )
-    return lines
+    return lines + [_channel_line(channel, found) for channel, found in summary["channels"].items()]
+
+
+def _channel_line(channel: str, found: dict[str, Any]) -> str:
+    if not found["share"]:
+        return f"  {channel}  measured nowhere"
+    span = f"{_span([found['min'], found['max']])}, mean {_short(found['mean'])} {found['unit']}"
+    return f"  {channel}  {span}; measured on {_percent(found['share'])} of pixels"
 
 
 def _without_padding(scene: Scene) -> Scene:

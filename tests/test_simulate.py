@@ -192,3 +192,12 @@ def test_an_archive_without_sea_or_labels_has_empty_tables(tmp_path: Path) -> No
     assert not (tmp_path / "table.h5").exists()
     assert write_label_errors([tmp_path / "truth.h5"], tmp_path / "errors.json") == []
     assert len(label_error_lines([])) == 1
+
+
+def test_label_errors_are_misses_of_cloud_and_alarms_of_clear_sky() -> None:
+    row = {"surface": "sea", "time_of_day": "day", "count": 40, "label_cloud_share": 0.75, "single_view_share": 0.5}
+    clear = row | {"kind": "clear", "miss_share": None, "false_alarm_share": 0.75}
+    cloud = row | {"kind": "stratus", "miss_share": 0.25, "false_alarm_share": None}
+    _, alarm, miss = label_error_lines([clear, cloud])
+    assert alarm.split() == ["sea", "clear", "40", "false", "alarm", "75.0%", "50.0%"]
+    assert miss.split() == ["sea", "stratus", "40", "missed", "25.0%", "50.0%"]

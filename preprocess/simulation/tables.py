@@ -93,12 +93,14 @@ def write_label_errors(truths: Iterable[Path], path: Path) -> list[LabelError]:
 
 
 def label_error_lines(rows: Sequence[LabelError]) -> list[str]:
-    """The table for people: one line a surface and kind of sky."""
-    lines = [f"{'surface':<11}{'sky':<13}{'pixels':>10}{'missed':>9}{'false alarm':>13}"]
+    """The table for people: one line a surface and kind of sky, with the share of pixels that each label gets wrong."""
+    lines = [f"{'surface':<11}{'sky':<13}{'pixels':>10}  {'error':<12}{'any bit':>8}{'nadir view':>12}"]
     for row in rows:
-        shares = (row["miss_share"], row["false_alarm_share"])
-        missed, alarm = ("" if share is None else f"{share:.1%}" for share in shares)
-        lines.append(f"{row['surface']:<11}{row['kind']:<13}{row['count']:>10}{missed:>9}{alarm:>13}")
+        missed = row["miss_share"] is not None
+        wrong = [1 - share if missed else share for share in (row["label_cloud_share"], row["single_view_share"])]
+        error = "missed" if missed else "false alarm"
+        cells = f"{row['count']:>10}  {error:<12}{wrong[0]:>8.1%}{wrong[1]:>12.1%}"
+        lines.append(f"{row['surface']:<11}{row['kind']:<13}{cells}")
     return lines
 
 
