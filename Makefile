@@ -4,12 +4,16 @@ VENV   ?= .venv
 EXTRA  ?=
 FLAGS  ?=
 BIN    := $(VENV)/bin
-EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
 comma  := ,
+EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
 STAMP  := $(VENV)/.installed$(if $(EXTRA),-$(EXTRA))
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: setup demo test check quick lock clean
+
+ifneq ($(filter-out cuda12 cuda13 dask parquet,$(EXTRA)),)
+$(error EXTRA must be cuda12, cuda13, dask or parquet; found $(EXTRA))
+endif
 
 setup: $(STAMP)
 	@echo "jaxmask is installed in $(VENV) ($$($(BIN)/python --version)): '$(BIN)/jaxmask' lists its stages"
