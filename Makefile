@@ -18,12 +18,12 @@ endif
 setup: $(STAMP)
 	@echo "jaxmask is installed in $(VENV) ($$($(BIN)/python --version)): '$(BIN)/jaxmask' lists its stages"
 
-$(BIN)/python:
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 	"jaxmask needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: run make with PYTHON=/path/to/python3.11" % v)'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the venv module is missing: install it (Debian: apt install python3-venv)"; exit 1; }
 
-$(STAMP): pyproject.toml requirements.lock | $(BIN)/python
+$(STAMP): pyproject.toml requirements.lock | $(BIN)/pip
 	@echo "installing the locked packages into $(VENV) (a few minutes, once)"
 	$(PIP) install --quiet --constraint requirements.lock hatchling editables
 	$(PIP) install --quiet --constraint requirements.lock --no-build-isolation --editable '.[$(EXTRAS)]'
