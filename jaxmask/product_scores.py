@@ -64,14 +64,15 @@ class ProductScore:
 def score_product(job: Job) -> ProductScore:
     """Count one product's pixels where mask, label and (if there) truth can be compared.
 
-    Counted are pixels that are valid, labelled, measured in S8 and S9, and valid in the mask. Raises UserError if
-    mask, shard and truth are not of one grid.
+    Counted are pixels that are valid, labelled, measured in S8 and S9, and valid in the mask: none of a product that
+    was never labelled. Raises UserError if mask, shard and truth are not of one grid.
     """
     mask, info = read_mask(job.mask), read_info(job.shard)
     shard = read_window(job.shard, slice(None), slice(None), NEEDED)
     height, width = _common_size(job, mask, info, shard["flags"].shape)
     window = {name: array[:height, :width].reshape(height, width) for name, array in shard.items()}
     counted = countable(window["valid"], window["label_valid"], window["measured"]) & mask.valid[:height, :width]
+    counted &= info.labelled  # the original's shards don't say it pixel by pixel
     threshold = mask.threshold if job.threshold is None else job.threshold
     cloud, label = mask.probability[:height, :width] > threshold, window["bayes"] > 0
     pairs = {("unet", "label"): (cloud, label)}

@@ -250,6 +250,17 @@ def test_published_shards_and_masks_have_only_the_whole_stratum(tmp_path: Path) 
     assert score.counts["unet", "label", "all"].total == HEIGHT * WIDTH
 
 
+def test_a_published_shard_that_was_never_labelled_counts_nothing(tmp_path: Path) -> None:
+    make_published_shard(shard := tmp_path / f"{product_name(3)}.hdf", HEIGHT, WIDTH)
+    with h5py.File(shard, "r+") as file:
+        file["bayes"][:] = 255.0
+    with h5py.File(mask := tmp_path / f"{product_name(3)}.h5", "w") as file:
+        file["mask"] = np.full((1, HEIGHT, WIDTH, 1), 0.9)
+    score = score_product(Job(mask, shard, None, None, "none"))
+    assert not score.labelled
+    assert score.counts["unet", "label", "all"].total == 0
+
+
 def test_a_broken_mask_is_named_and_the_rest_go_on(places: Path) -> None:
     (places / "out" / f"{product_name(0)}.h5").write_bytes(b"not HDF5")
     assert evaluate(places, "--quiet") == 3
