@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,10 @@ MAX_FILES = 1000  # a full product has 111
 # netCDF files are compressed inside, so a zip hardly shrinks them; only small XML files shrink well.
 MAX_RATIO = 200
 MAX_RATIO_FROM_BYTES = 16 * 2**20
+# What reading a damaged zip or member raises, beside OSError, which bzip2 raises too.
+DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Archive:
         """The bytes of one file, their CRC checked; raises UserError if they are damaged."""
         try:
             return self.zip.read(self.members[file])
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+        except (*DAMAGE, OSError) as error:
             raise UserError(f"{self.path}: {file} in it is damaged ({error}); fetch the zip again") from error
 
 
@@ -48,10 +54,10 @@ def open_archive(path: Path) -> Iterator[Archive]:
     try:
         opened = zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such zip") from None
+        raise UserError(f"{path}: no such zip; mend the path, or fetch the zip") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: expected a zip; found a folder") from None
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path}: expected a zip; found a folder: give zips alone") from None
+    except DAMAGE as error:
         raise UserError(f"{path}: not a zip, or a truncated one ({error}); fetch it again") from error
     with opened:
         members = [info for info in opened.infolist() if not info.is_dir()]
@@ -83,7 +89,10 @@ def _product_folder(path: Path, members: list[zipfile.ZipInfo]) -> PurePosixPath
     folders = {PurePosixPath(info.filename).parent for info in members}
     if len(folders) != 1 or not (folder := folders.pop()).name.endswith(SUFFIX):
         found = ", ".join(sorted({PurePosixPath(info.filename).parts[0] for info in members})[:3]) or "nothing"
-        raise UserError(f"{path}: expected exactly one folder NAME{SUFFIX} with plain files in it; found {found}")
+        raise UserError(
+            f"{path}: expected exactly one folder NAME{SUFFIX} with plain files in it; found {found}: "
+            "pack one product, and nothing else, in a zip"
+        )
     return folder
 
 

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from preprocess.archive import Archive, open_archive
+from preprocess.archive import DAMAGE, Archive, open_archive
 from preprocess.command import Failure, Parallel, finish, run
 from preprocess.errors import UserError
-from preprocess.files import whole_folder, writable_folder
+from preprocess.files import clear_leftovers, whole_folder, writable_folder
 from preprocess.manifest import ManifestEntry, parse_manifest
 from preprocess.pool import map_items
 from preprocess.product import REQUIRED_FILES
@@ -62,6 +62,7 @@ def main(config: ExtractConfig) -> int:
             failures.append(Failure(str(outcome.item), outcome.error or "no reason given"))
         else:
             done.append(outcome.value)
+    clear_leftovers(output)  # of workers that died
     return finish(config, _summary(done, len(zips), output), failures, output)
 
 
@@ -107,8 +108,15 @@ def _check_files(archive: Archive) -> dict[str, ManifestEntry]:
 
 
 def _check_same(archive: Archive, folder: Path) -> None:
-    manifest = folder / MANIFEST
-    if not manifest.is_file() or manifest.read_bytes() != archive.read(MANIFEST):
+    """Raise UserError unless `folder` holds this version of the product, every file at its full size."""
+    for file, info in archive.members.items():
+        path = folder / file
+        if not path.is_file() or path.stat().st_size != info.file_size:
+            raise UserError(
+                f"{path} is missing, or is not the {info.file_size} bytes that {archive.path} holds: {folder} is "
+                "damaged, or another version of the product; remove it to have it made again"
+            )
+    if (folder / MANIFEST).read_bytes() != archive.read(MANIFEST):
         raise UserError(
             f"{folder} holds another version of the product than {archive.path}; "
             "remove the folder to have it made again"
@@ -133,7 +141,9 @@ def _unpack(archive: Archive, info: zipfile.ZipInfo, target: Path, entry: Manife
                 unpacked.write(block)
                 if md5:
                     digest.update(block)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; damaged bzip2 has no number
         raise UserError(f"{label} is truncated or damaged in it ({error}); fetch the zip again") from error
     if md5 and entry is not None and digest.hexdigest() != entry.md5:
         raise UserError(

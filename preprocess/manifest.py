@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from preprocess.errors import UserError
 
+# That of a full product has 0.2 MB; taking one apart needs some ten times its size of memory.
+MAX_MANIFEST_BYTES = 16 * 2**20
+
 
 @dataclass(frozen=True)
 class ManifestEntry:
@@ -18,6 +21,10 @@ class ManifestEntry:
 
 def parse_manifest(data: bytes, label: str) -> dict[str, ManifestEntry]:
     """The entries of xfdumanifest.xml by file name; raises UserError, naming `label`, if it can't be understood."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise UserError(
+            f"{label}: refused: {len(data)} bytes; at most {MAX_MANIFEST_BYTES} are believable: fetch the product again"
+        )
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise UserError(f"{label}: refused: a manifest declares no document type or entities")
     try:

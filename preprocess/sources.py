@@ -22,7 +22,7 @@ def find_products(path: Path) -> list[Path]:
     if is_product_folder(path):
         return [path]
     if path.is_dir():
-        return _one_each(_inside(path, zips_only=False), path)
+        return _one_each(_inside(path, zips_only=False), path, f"zips or {SUFFIX} folders")
     return _from_file(path)
 
 
@@ -32,7 +32,7 @@ def find_zips(path: Path) -> list[Path]:
     Raises UserError if there is none.
     """
     if path.is_dir():
-        return _one_each(_inside(path, zips_only=True), path)
+        return _one_each(_inside(path, zips_only=True), path, "zips")
     return _from_file(path)
 
 
@@ -83,11 +83,11 @@ def _inside(folder: Path, *, zips_only: bool) -> Iterable[Path]:
             yield path
 
 
-def _one_each(paths: Iterable[Path], folder: Path) -> list[Path]:
+def _one_each(paths: Iterable[Path], folder: Path, wanted: str) -> list[Path]:
     # Unpacked products come first, so that of two with one name the unpacked one stays.
     distinct = _distinct(sorted(paths, key=lambda path: (path.is_file(), path.name)))
     if not distinct:
-        raise UserError(f"{folder}: nothing to do: no zips or .SEN3 folders in it")
+        raise UserError(f"{folder}: nothing to do: no {wanted} in it; give a folder that holds some, or a list of them")
     return sorted(distinct, key=lambda path: path.name)
 
 

@@ -16,7 +16,7 @@ from preprocess import archive, extract
 from preprocess.command import run
 from preprocess.errors import UserError
 from preprocess.extract import ExtractConfig, extract_zip, main
-from preprocess.manifest import parse_manifest
+from preprocess.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from tests.products import NAME, write_product, zip_product
 
 SEN3 = f"{NAME}.SEN3"
@@ -250,6 +250,26 @@ def test_damaged_bytes_in_a_zip_are_caught_even_without_verification(tmp_path: P
     assert not everything(tmp_path / "out")
 
 
+@pytest.mark.parametrize("file", ["S8_BT_in.nc", "xfdumanifest.xml"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_compressed_bytes_are_told_whatever_the_method(
+    tmp_path: Path, product: Path, method: int, file: str
+) -> None:
+    """Each method's own exception: zlib.error, an OSError without a number, LZMAError."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as opened:
+        for name, content in contents(product).items():
+            opened.writestr(f"{SEN3}/{name}", content)
+        at = opened.getinfo(f"{SEN3}/{file}").header_offset + 30 + len(f"{SEN3}/{file}")
+    data = bytearray(path.read_bytes())
+    spared = 9 if method == zipfile.ZIP_LZMA else 0  # its header, which says how large a dictionary to make
+    data[at + spared : at + 60] = b"\xff" * (60 - spared)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"x.zip: {file} (in it )?is .*damaged.*; fetch the zip again"):
+        extract_zip(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not everything(tmp_path / "out")
+
+
 @pytest.mark.parametrize("file", ["xfdumanifest.xml", "S4_radiance_an.nc", "geodetic_in.nc"])
 def test_a_required_file_that_is_not_there_is_named(tmp_path: Path, product: Path, file: str) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as opened:
@@ -283,9 +303,26 @@ def test_an_interrupted_product_is_not_there_and_its_leftovers_go(
 def test_another_version_of_the_product_is_not_taken_for_it(tmp_path: Path, product: Path) -> None:
     extract_zip(zip_product(product, tmp_path / "x.zip"), tmp_path / "out")
     manifest = tmp_path / "out" / SEN3 / "xfdumanifest.xml"
-    manifest.write_text(manifest.read_text() + " ")
+    manifest.write_text(manifest.read_text().replace("met_tx", "met_tz"))
     with pytest.raises(UserError, match=r"holds another version of the product than .*; remove the folder"):
         extract_zip(tmp_path / "x.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_a_folder_that_another_tool_left_half_unpacked_is_not_reused(
+    tmp_path: Path, product: Path, change: Callable[[Path], object]
+) -> None:
+    extract_zip(zip_product(product, tmp_path / "x.zip"), tmp_path / "out")
+    change(tmp_path / "out" / SEN3 / "S8_BT_in.nc")
+    with pytest.raises(
+        UserError, match=r"S8_BT_in.nc is missing, or is not the \d+ bytes that .*x.zip holds.*remove it"
+    ):
+        extract_zip(tmp_path / "x.zip", tmp_path / "out")
+
+
+def test_a_manifest_of_absurd_size_is_not_taken_apart() -> None:
+    with pytest.raises(UserError, match="here: refused: 16777217 bytes; at most 16777216 are believable"):
+        parse_manifest(bytes(MAX_MANIFEST_BYTES + 1), "here")
 
 
 @pytest.mark.parametrize(
