@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from preprocess.archive import open_archive
 from preprocess.errors import UserError
 from preprocess.level1 import FlagField, Grid
 from preprocess.sources import MANIFEST
+
+LIBRARY = threading.RLock()
+"""Held while a netCDF file is open: the C library crashes when two threads use it, as those of a Dask worker would."""
 
 
 @dataclass(frozen=True)
@@ -152,18 +156,19 @@ class OpenFile:
 def open_file(source: Source, file: str) -> Iterator[OpenFile]:
     """Open one file of a product, and close it; raises UserError if it is missing, truncated or damaged."""
     label = f"{source.path}: {file}"
-    try:
-        dataset = source.open(file)
-    except FileNotFoundError:
-        raise UserError(f"{label} is missing; fetch the product again") from None
-    except (OSError, RuntimeError) as error:
-        raise _damaged(label, error) from error
-    try:
-        yield OpenFile(label, dataset)
-    except (OSError, RuntimeError) as error:
-        raise _damaged(label, error) from error
-    finally:
-        dataset.close()
+    with LIBRARY:
+        try:
+            dataset = source.open(file)
+        except FileNotFoundError:
+            raise UserError(f"{label} is missing; fetch the product again") from None
+        except (OSError, RuntimeError) as error:
+            raise _damaged(label, error) from error
+        try:
+            yield OpenFile(label, dataset)
+        except (OSError, RuntimeError) as error:
+            raise _damaged(label, error) from error
+        finally:
+            dataset.close()
 
 
 def _damaged(label: str, error: Exception) -> UserError:

@@ -160,8 +160,12 @@ def _map_dask(function: Callable[[Item], T], items: Sequence[Item], scheduler: s
         futures = {client.submit(_attempt, function, item, pure=False): item for item in items}
         for future in as_completed(list(futures)):
             item = futures.pop(future)
-            error = future.exception()
-            yield Outcome(item, error=one_line(error)) if error else future.result()
+            # Even a finished item may fail here: its worker may die before the value has been fetched.
+            try:
+                outcome = future.result()
+            except Exception as error:
+                outcome = Outcome(item, error=one_line(error))
+            yield outcome
 
 
 def _dask_client(scheduler: str) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -141,6 +142,31 @@ def test_a_dask_cluster_gives_the_same_outcomes() -> None:
     ) as cluster:
         outcomes = list(map_items(square, list(EXPECTED), scheduler=cluster.scheduler_address))
     assert {outcome.item: outcome for outcome in outcomes} == EXPECTED
+
+
+def test_a_dask_worker_that_dies_with_a_finished_value_costs_that_item_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a future is done without an exception; only fetching its value fails (KilledWorker)."""
+
+    class Lost:
+        def exception(self) -> None:
+            return None
+
+        def result(self) -> None:
+            raise RuntimeError("all those workers died while running it")
+
+    class Kept(Lost):
+        def result(self) -> Outcome[int, int]:  # type: ignore[override]
+            return Outcome(1, value=1)
+
+    class Client(contextlib.nullcontext[None]):
+        def submit(self, function: object, call: object, item: int, pure: bool) -> Lost:
+            return Kept() if item == 1 else Lost()
+
+    monkeypatch.setattr(pool, "_dask_client", lambda scheduler: (Client(), iter))
+    outcomes = list(map_items(square, [0, 1], scheduler="tcp://here:1"))
+    assert outcomes == [
+        Outcome(0, error="RuntimeError: all those workers died while running it"), Outcome(1, value=1),
+    ]  # fmt: skip
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

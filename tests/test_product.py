@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from preprocess.errors import UserError
 from preprocess.level1 import Grid, Product
+from preprocess.netcdf import open_file, open_source
 from preprocess.product import REQUIRED_FILES, find_products, read_product
 from tests.products import BITS, DAY, FILL, NAME, START_OFFSET, Files, product_files, write_product, zip_product
 
@@ -317,3 +319,19 @@ def test_find_products_says_what_it_expected(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=message):
             find_products(tmp_path / name)
+
+
+def test_netcdf_files_are_open_in_one_thread_at_a_time(tmp_path: Path) -> None:
+    """The C library crashes otherwise, in the threads of a Dask worker say: a second thread waits for the first."""
+    path, opened = write_product(tmp_path), threading.Event()
+
+    def read() -> None:
+        with open_source(path) as source, open_file(source, "S8_BT_in.nc"):
+            opened.set()
+
+    thread = threading.Thread(target=read)
+    with open_source(path) as source, open_file(source, "S7_BT_in.nc"):
+        thread.start()
+        assert not opened.wait(0.3)
+    thread.join()
+    assert opened.is_set()

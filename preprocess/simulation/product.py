@@ -14,6 +14,7 @@ import netCDF4
 import numpy as np
 
 from preprocess.files import whole_file, whole_folder
+from preprocess.netcdf import LIBRARY
 from preprocess.simulation.images import image_files
 from preprocess.simulation.manifest import MANIFEST, Member, make_manifest
 from preprocess.simulation.positions import position_files
@@ -74,17 +75,18 @@ def product_members(scene: SimulatedScene) -> Iterator[tuple[str, bytes]]:
 
 def netcdf_bytes(file: ProductFile) -> bytes:
     """The file in netCDF 4, made in memory."""
-    dataset = netCDF4.Dataset(file.name, "w", memory=1)
-    try:
-        dataset.setncatts(file.attributes)
-        for name, size in file.dimensions.items():
-            dataset.createDimension(name, size)
-        for variable in file.variables:
-            _write_variable(dataset, variable)
-    except BaseException:
-        dataset.close()
-        raise
-    return bytes(dataset.close())
+    with LIBRARY:
+        dataset = netCDF4.Dataset(file.name, "w", memory=1)
+        try:
+            dataset.setncatts(file.attributes)
+            for name, size in file.dimensions.items():
+                dataset.createDimension(name, size)
+            for variable in file.variables:
+                _write_variable(dataset, variable)
+        except BaseException:
+            dataset.close()
+            raise
+        return bytes(dataset.close())
 
 
 def _write_variable(dataset: netCDF4.Dataset, variable: Variable) -> None:
