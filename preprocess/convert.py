@@ -77,8 +77,7 @@ def main(config: ConvertConfig) -> int:
     """Convert every product that can be; return the exit code."""
     products = find_products(config.products)
     output = writable_folder(config.output)
-    for part in ("day", "night"):
-        clear_leftovers(output / part)
+    _clear(output)
     done: list[Converted] = []
     failures: list[Failure] = []
     work = functools.partial(convert_product, config=config)
@@ -89,7 +88,14 @@ def main(config: ConvertConfig) -> int:
             failures.append(Failure(str(outcome.item), outcome.error or "no reason given"))
         else:
             done.append(outcome.value)
+    _clear(output)
     return finish(config, _summary(done, len(products), output), failures, output)
+
+
+def _clear(output: Path) -> None:
+    """Remove what workers that died, now or in an earlier run, left half-written."""
+    for part in ("day", "night"):
+        clear_leftovers(output / part)
 
 
 def convert_product(path: Path, config: ConvertConfig) -> Converted:

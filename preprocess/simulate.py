@@ -87,7 +87,8 @@ def main(config: SimulateConfig) -> int:
     ):
         if outcome.error is not None:
             failures.append(Failure(outcome.item.plan.name, outcome.error))
-    clear_leftovers(truth)
+    for folder in (archive, truth):
+        clear_leftovers(folder)  # of workers that died
     made = [plan for plan in plans if plan.name not in {failure.item for failure in failures}]
     return finish(config, _write_tables(archive, made, reused=len(plans) - len(jobs)), failures, archive)
 

@@ -39,7 +39,6 @@ BANDS_UM = (
 SOLAR_STEPS = ((300, 2.0), (250, 2.0), (300, 1.0), (250, 0.5), (250, 0.3), (250, 0.1))
 """Number and spacing of the radiances that uncertainties are given for."""
 THERMAL_STEPS = (64, 200.0, 2.0)
-DETECTORS = {"visible_detectors": 4, "swir_detectors": 8}
 VISCAL_NAMES = ("555nm", "659nm", "865nm", "1.375microm", "1.61microm", "2.25microm")
 CALIBRATED_BEFORE = timedelta(minutes=46)
 
