@@ -94,6 +94,7 @@ def open_checkpoints(folder: Path) -> Iterator[Checkpoints]:
     _quieten()
     folder = folder.absolute()
     _clear_half_written(folder)
+    best_step(folder)  # says which checkpoint's scores are damaged, where orbax would only say that some are
     with _write_errors(folder):
         manager = ocp.CheckpointManager(folder, options=_options())
     try:
@@ -132,7 +133,7 @@ def whole_steps(folder: Path) -> list[int]:
 
 
 def best_step(folder: Path) -> int | None:
-    """Step of the whole checkpoint with the lowest test loss; None if none was tested."""
+    """Step of the whole checkpoint with the lowest test loss; None if none was tested; UserError if one is damaged."""
     losses = {step: _loss(folder / str(step)) for step in whole_steps(folder)}
     scored = {step: loss for step, loss in losses.items() if loss is not None}
     return min(scored, key=scored.__getitem__, default=None)
@@ -157,7 +158,15 @@ def _metric(metrics: dict[str, float]) -> float:
 
 def _loss(checkpoint: Path) -> float | None:
     scores = checkpoint / METRICS / METRICS
-    return json.loads(scores.read_text())[BEST_BY] if scores.is_file() else None
+    if not scores.is_file():
+        return None
+    try:
+        return float(json.loads(scores.read_text())[BEST_BY])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{scores}: expected the scores of a checkpoint as JSON, found otherwise ({error}): the checkpoint is "
+            f"damaged; remove {checkpoint} to use the others"
+        ) from error
 
 
 def _is_whole(checkpoint: Path) -> bool:
