@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pandas as pd
 
+from jaxmask.matchups import TEXT_COLUMNS
 from jaxmask.safe_pickle import UnsafePickleError, loads
 from preprocess.errors import UserError
 
@@ -21,7 +22,8 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Columns:
     """Read a table as {lower-cased name: (N,) array}: numbers as stored, strings as numpy str ("" where missing).
 
     Nothing that a file names is ever run: the pickles of pandas HDF files are read by `safe_pickle`. Raises UserError
-    if the file is missing, of another kind, broken, holds a pickle of anything else, or lacks a `required` column.
+    if the file is missing, of another kind, broken, holds a pickle of anything else, or lacks a `required` column or
+    numbers in it.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected a table of match-ups")
@@ -34,7 +36,9 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Columns:
         raise UserError(f"{path}: refused, because a pickle in it {error}; save the table again as CSV") from error
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         detail = " ".join(str(error).split())
-        raise UserError(f"{path} can't be read as a table ({type(error).__name__}: {detail})") from error
+        raise UserError(
+            f"{path} can't be read as a table ({type(error).__name__}: {detail}); save it again, or as CSV"
+        ) from error
     return _checked(path, _lower(path, columns), required)
 
 
@@ -55,7 +59,18 @@ def _checked(path: Path, columns: Columns, required: Sequence[str]) -> Columns:
         raise UserError(f"{path}: the table's columns differ in length ({sorted(lengths)})")
     if lengths in (set(), {0}):
         raise UserError(f"{path}: the table has no rows")
+    for name in required:
+        if name not in TEXT_COLUMNS and columns[name].dtype.kind not in "fiub":
+            row, text = _first_text(columns[name])
+            raise UserError(f"{path}: column {name} should hold numbers, found {text!r} in row {row}; mend it there")
     return columns
+
+
+def _first_text(values: np.ndarray) -> tuple[int, str]:
+    """The first entry of a column of texts that is no number, and its row, counted from 0."""
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
+    row = int(np.argmax(np.isnan(numbers.to_numpy(np.float64))))
+    return row, str(values[row])
 
 
 def _read_hdf(path: Path) -> Columns:

@@ -65,6 +65,7 @@ REQUIRED_COLUMNS = (
     "y_cems",
     "x_cems",
 )
+TEXT_COLUMNS = ("cems_path",)  # the others are numbers
 
 
 def product_names(paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -90,6 +90,16 @@ def test_arrays_that_numpy_pickles_are_read(protocol: int) -> None:
     assert loads(pickle.dumps((3, 0), protocol)) == (3, 0)
 
 
+def test_text_in_a_column_of_numbers_is_named_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("isst,slat,cems_path\n12.5,50N,P\n1e1,50.5,P\nwarm,51,P\n")
+    with pytest.raises(UserError, match=r"t\.csv: column isst should hold numbers, found 'warm' in row 2; mend it"):
+        read_table(path, ("isst", "cems_path"))
+    with pytest.raises(UserError, match=r"column slat should hold numbers, found '50N' in row 0"):
+        read_table(path, ("slat",))
+    assert read_table(path)["slat"].tolist() == ["50N", "50.5", "51"]
+
+
 def test_old_numpy_module_names_are_known() -> None:
     data = pickle.dumps(np.array(["a", "b"], object), 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert loads(data).tolist() == ["a", "b"]
