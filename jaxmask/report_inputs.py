@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxmask.evaluate import FAILURES_NAME as EVALUATION_FAILURES_NAME
+from jaxmask.evaluate import RESULT_NAME as EVALUATION_NAME
 from jaxmask.history import HISTORY_NAME, read_history
 from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
@@ -17,12 +19,13 @@ from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
 from jaxmask.results import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
+from jaxmask.sst import FAILURES_NAME as SST_FAILURES_NAME
 from jaxmask.sst import STATISTICS_NAME
+from preprocess.command import FAILURES_NAME
 from preprocess.errors import UserError
 from preprocess.shard import find_shards, read_info
 
 T = TypeVar("T")
-EVALUATION_NAME = "evaluation.json"
 STATISTIC_KEYS = {"mask", "algorithm", "time_of_day", "count", "coverage", "median", "rsd"}
 RECORD_KEYS = {"mask", "against", "part", "stratum", "count"}
 PRODUCT_KEYS = {"product", "part", "day", "disagreement"}
@@ -78,10 +81,17 @@ def _check_folder(places: Places) -> None:
 
 
 def _stage_failures(places: Places, attempt: Callable[..., Any]) -> Iterator[StageFailure]:
-    stages = {"simulate": places.archive, "extract": places.extracted, "convert": places.hdf, "train": places.model,
-              "infer, sst, evaluate": places.predictions}  # fmt: skip
-    for stage, folder in stages.items():
-        for entry in attempt(_read_list, folder / "failures.json") or ():
+    lists = {
+        "simulate": places.archive / FAILURES_NAME,
+        "extract": places.extracted / FAILURES_NAME,
+        "convert": places.hdf / FAILURES_NAME,
+        "train": places.model / FAILURES_NAME,
+        "infer": places.predictions / FAILURES_NAME,
+        "sst": places.predictions / SST_FAILURES_NAME,
+        "evaluate": places.predictions / EVALUATION_FAILURES_NAME,
+    }
+    for stage, path in lists.items():
+        for entry in attempt(_read_list, path) or ():
             yield StageFailure(stage, str(entry.get("item", "?")), str(entry.get("error", "?")))
 
 
