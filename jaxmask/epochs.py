@@ -14,6 +14,7 @@ from jaxmask.loop import Pass, Watch, run_pass
 from jaxmask.programs import Programs
 from jaxmask.split import host_slots, permutation
 from jaxmask.step import TrainState
+from jaxmask.stopping import StoppedOnRequest
 from preprocess.errors import UserError
 
 
@@ -35,13 +36,16 @@ def run_epochs(
     """Yield the state and the line of history after each epoch that follows the first `done`.
 
     The yielded state belongs to the next epoch once that is asked for: copy or save it before.
-    Raises UserError where a loss or a parameter is not finite, or where no pixel can be learnt from.
+    Raises UserError where a loss or a parameter is not finite, or where no pixel can be learnt from; StoppedOnRequest
+    once any process is `asked`, between two steps or two epochs.
     """
 
     def watch(name: str, source: PatchSource) -> Watch:
         return Watch(name, len(source), plan.global_batch, plan.bar, lambda: programs.agree(asked()))
 
     for epoch in range(done + 1, plan.epochs + 1):
+        if bool(programs.agree(asked())):  # a pass of one step never sees it
+            raise StoppedOnRequest
         order = permutation(len(plan.train), plan.seed, epoch)
         train_batches = batches(plan.train, _slots(plan, order))
         following = watch(f"epoch {epoch}/{plan.epochs}, training", plan.train)

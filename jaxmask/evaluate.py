@@ -19,6 +19,7 @@ from jaxmask.matchups import REQUIRED_COLUMNS, statistics
 from jaxmask.parts import part_finder
 from jaxmask.product_scores import Job, ProductScore, score_product
 from jaxmask.scores import STRATA, add, shares
+from jaxmask.split import recorded_split
 from jaxmask.sst import statistics_lines
 from jaxmask.truth import read_truth
 from preprocess.command import Failure, finish, log, run
@@ -156,8 +157,7 @@ def _part_reader(model: Path | None) -> Callable[[Path], str]:
     if model is None:
         return _noted_part
     try:
-        split = json.loads((model / MODEL_RECORD).read_text())["split"]
-        part = part_finder(split["train"], split["test"])
+        part = part_finder(*recorded_split(json.loads((model / MODEL_RECORD).read_text())["split"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{model} doesn't say what it was trained on; expected a model folder whose {MODEL_RECORD} has a 'split' "

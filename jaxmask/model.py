@@ -15,6 +15,7 @@ from flax import nnx
 from jaxmask.checkpoint import Which, restore_params
 from jaxmask.keras_weights import read_keras_model
 from jaxmask.losses import POSITIVE_WEIGHT
+from jaxmask.split import recorded_split
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import Params, structure
 from preprocess.errors import UserError
@@ -80,7 +81,10 @@ def digest(params: Params) -> str:
 def _from_folder(folder: Path, checkpoint: Which) -> Model:
     config = _read_config(folder / CONFIG)
     try:
-        features, split = int(config["features"]), config["split"]
+        features, split = int(config["features"]), recorded_split(config["split"])
+        positive_weight = float(config["positive_weight"])
+        if features < 1 or not positive_weight > 0:
+            raise ValueError("features and positive_weight must be above 0")
         graphdef, shapes = structure(features)
         params = restore_params(folder / CHECKPOINTS, shapes, checkpoint)
         return Model(
@@ -89,17 +93,17 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
             features=features,
             convention=str(config["convention"]),
             calibration=str(config["calibration"]),
-            positive_weight=float(config["positive_weight"]),
+            positive_weight=positive_weight,
             digest=digest(params),
             source=str(folder),
-            train_products=tuple(split["train"]),
-            test_products=tuple(split["test"]),
+            train_products=split.train,
+            test_products=split.test,
             patch_size=int(config["patch_size"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder / CONFIG}: expected the record that jaxmask.train writes, found another "
-            f"({type(error).__name__}: {error})"
+            f"({type(error).__name__}: {error}); put it back as it was, or train again"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxmask.config import TrainConfig, changed_flag, to_json
 from jaxmask.results import versions
-from jaxmask.split import Split
+from jaxmask.split import Split, recorded_split
 from jaxmask.training_set import TrainingSet
 from preprocess.errors import UserError
 from preprocess.files import write_json
@@ -48,6 +48,7 @@ def read_record(folder: Path) -> Record | None:
     try:
         record = json.loads(path.read_text())
         complete = {"flags", "global_batch_size", "split", *INPUT_KINDS} <= record.keys()
+        complete = complete and isinstance(record["flags"], dict) and bool(recorded_split(record["split"]))
     except (ValueError, AttributeError):
         complete = False
     if not complete:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,15 @@ class Split(NamedTuple):
 
     train: tuple[str, ...]
     test: tuple[str, ...]
+
+
+def recorded_split(record: Any) -> Split:
+    """Return the split that a model's record holds, {"train": [name, ...], "test": [...]}; ValueError for another."""
+    parts = [record.get(part) for part in Split._fields] if isinstance(record, dict) else [None]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in parts):
+        raise ValueError("'split' must be an object with 'train' and 'test', two lists of product names")
+    train, test = (tuple(names) for names in parts if names is not None)
+    return Split(train, test)
 
 
 def split_products(names: Sequence[str], train_share: float, by: Literal["product", "orbit"], seed: int) -> Split:

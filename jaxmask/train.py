@@ -95,21 +95,11 @@ def _join_others(config: TrainConfig) -> None:
         use_cpu_only()
     jax.config.update("jax_enable_preemption_service", False)  # it would replace our signal handlers
     launch = choose_launch(os.environ, config.coordinator, config.num_processes, config.process_id)
-    if launch.processes > 1:
-        _keep_stdout_to_ourselves()
     start_distributed(launch)
     if not _is_first():
         log.setLevel(logging.ERROR)
     if launch.notice:
         log.warning("%s", launch.notice)
-
-
-def _keep_stdout_to_ourselves() -> None:
-    """Send what libraries print from C++ (Gloo greets its peers) to stderr, so that --json stays alone on stdout."""
-    sys.stdout.flush()
-    ours = os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = os.fdopen(ours, "w")
 
 
 def _open_task(command: TrainCommand, mesh: Mesh) -> Task:
@@ -176,6 +166,8 @@ def _train(
             "or start anew by --overwrite"
         )
     log.info("%s", _beginning(task, plan, count_parameters(state.params), done))
+    if len(history) > done and _is_first():
+        write_history(command.model, history[:done])
     steps, history = step_count(len(plan.train), plan.global_batch), history[:done]
     for now, line in run_epochs(plan, programs, state, done, asked):
         history.append(line)

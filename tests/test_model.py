@@ -94,6 +94,10 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
     (empty / "config.json").write_text(json.dumps({"features": 2}))
     with pytest.raises(UserError, match=r"config.json: expected the record that jaxmask.train writes.*'split'"):
         load_model(empty)
+    for edit in ({"features": 0}, {"positive_weight": 0}, {"split": {"train": [1], "test": []}}):
+        (empty / "config.json").write_text(json.dumps(CONFIG | edit))
+        with pytest.raises(UserError, match=rf"config.json: .*{next(iter(edit))}.* must be .*put it back as it was"):
+            load_model(empty)
     (empty / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises(UserError, match="checkpoints: expected a checkpoint, found none; train first"):
         load_model(empty)

@@ -28,6 +28,7 @@ from jaxmask.epochs import Plan, run_epochs
 from jaxmask.loop import all_finite
 from jaxmask.mesh import batch_sharding, make_mesh, replicated
 from jaxmask.programs import make_programs
+from jaxmask.stopping import StoppedOnRequest
 from jaxmask.train import TrainCommand, main
 from jaxmask.training_set import open_training_set
 from jaxmask.unet import structure
@@ -151,6 +152,16 @@ def test_history_beyond_the_checkpoint_is_cut_back(shards: Path, straight: Path,
     assert len(history(tmp_path / "model")) == 3
 
 
+def test_history_beyond_the_checkpoint_is_cut_back_even_if_nothing_is_left_to_train(
+    shards: Path, straight: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(straight, tmp_path / "model")
+    lines = (straight / "history.jsonl").read_text()
+    (tmp_path / "model" / "history.jsonl").write_text(lines + '{"epoch": 3, "train": "lost"}\n')
+    assert train(shards, tmp_path / "model", epochs=2) == 0
+    assert (tmp_path / "model" / "history.jsonl").read_text() == lines
+
+
 def test_a_finished_run_is_left_as_it_is(
     shards: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +192,17 @@ def test_another_task_in_the_same_folder_is_refused(
     assert message in error
     assert "--overwrite" in error
     assert scores(straight) == before
+
+
+@pytest.mark.parametrize("edit", [{"flags": 5}, {"split": {}}, {"split": {"train": [1], "test": []}}])
+def test_a_record_edited_into_another_form_is_named(
+    shards: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], edit: dict[str, object]
+) -> None:
+    shutil.copytree(straight, tmp_path / "model")
+    record = tmp_path / "model" / "config.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | edit))
+    assert train(shards, tmp_path / "model") == 2
+    assert f"{record}: expected the record of a training" in capsys.readouterr().err
 
 
 def test_other_products_are_refused(straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,6 +273,18 @@ def test_parameters_that_overflow_end_the_run_before_they_are_saved(shards: Path
     with pytest.raises(UserError, match="epoch 1: its last step made a parameter infinite or not a number"):
         next(run_epochs(Plan(2, 0, BATCH, patches, None, False), overflown, programs.init(), 0, lambda: False))
     assert bool(programs.finite(programs.init()))
+
+
+def test_a_wish_to_stop_is_granted_where_an_epoch_is_one_step(shards: Path) -> None:
+    # The sums of a pass's last step, and the vote with them, are fetched when its epoch is over.
+    patches = open_patches(open_training_set(shards, 32, quiet=True).shards[:1], 32, "host", quiet=True)
+    programs = make_programs(TrainConfig(features=2, patch_size=32, clip_offset=4), make_mesh())
+    asked = []
+    epochs = run_epochs(Plan(3, 0, BATCH, patches, patches, False), programs, programs.init(), 0, lambda: bool(asked))
+    assert next(epochs)[1]["epoch"] == 1
+    asked.append(True)
+    with pytest.raises(StoppedOnRequest):
+        next(epochs)
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
