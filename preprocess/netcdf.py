@@ -101,10 +101,19 @@ class OpenFile:
     def physical(
         self, variable: str, shape: tuple[int, ...] | None = None, why: str = "", dtype: str = "f4"
     ) -> np.ndarray:
-        """`variable` in its units: scale and offset applied in float64, then cast to `dtype`; fill values are NaN."""
+        """`variable` in its units: scale and offset applied in float64, then cast to `dtype`; fill values are NaN.
+
+        So is infinity, which no instrument measures. Raises UserError if scale or offset is no number.
+        """
         raw = self.raw(variable, shape, why)
         attributes = self.dataset[variable].__dict__
-        scale, offset = float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
+        try:
+            scale, offset = float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.label}: scale_factor and add_offset of variable {variable} must be numbers ({error}); "
+                "fetch the product again"
+            ) from None
         fill = attributes.get("_FillValue")
         if raw.dtype == np.int16:
             # One value for each of the 65536 counts: exact, and several times faster than arithmetic on the image.
@@ -181,4 +190,5 @@ def _unpack(counts: np.ndarray, scale: float, offset: float, fill: Any) -> np.nd
         values = values * scale + offset
     if fill is not None:
         values[counts == fill] = np.nan
+    values[np.isinf(values)] = np.nan
     return values

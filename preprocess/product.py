@@ -100,7 +100,7 @@ def _read_solar(source: Source, shape: Shape) -> Fields:
             by_detector = file.physical(variable, dtype="f8")
             if by_detector.ndim != 1 or not (by_detector > 0).any() or not by_detector[0] > 0:
                 raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {by_detector}")
-            irradiance.append(by_detector)
+            irradiance.append(np.where(by_detector > 0, by_detector, np.nan))
     return {
         "radiance": radiance,
         "radiance_exception": exceptions,

@@ -34,8 +34,8 @@ def labelled_pixels(product: Product) -> np.ndarray:
 
 
 def is_labelled(product: Product) -> bool:
-    """Whether bayes_in was computed for any pixel at all."""
-    return bool((product.flags["bayes"].values != BAYES_NOT_COMPUTED).any())
+    """Whether bayes_in was computed for any pixel that was filled."""
+    return bool(labelled_pixels(product).any())
 
 
 def measured_channels(product: Product, sun_up: np.ndarray) -> np.ndarray:

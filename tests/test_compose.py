@@ -141,6 +141,14 @@ def test_a_label_rule_takes_its_bit(rule: str, cloud: list[list[int]]) -> None:
     assert scene.info.label_rule == rule
 
 
+def test_labels_of_unfilled_pixels_alone_are_no_labels() -> None:
+    bayes, field = np.full((4, 4), 255, np.uint8), np.full((4, 4), DAY, np.uint16)
+    bayes[0, 0], field[0, 0] = 0, DAY | UNFILLED
+    scene = make_scene(make_product(flags=flag_fields(field, bayes)))
+    assert not scene.info.labelled
+    assert not scene.label_valid.any()
+
+
 def test_bayes_of_255_everywhere_is_no_label_and_no_cloud() -> None:
     scene = make_scene(make_product(flags=flag_fields(np.full((4, 4), DAY, "u2"), np.full((4, 4), 255, "u1"))))
     assert not scene.info.labelled

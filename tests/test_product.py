@@ -87,6 +87,15 @@ def test_flags_are_decoded_by_the_names_in_their_attributes(product: Product) ->
         product.flag("confidence", "cloudy")
 
 
+def test_infinity_is_no_measurement_and_a_detector_without_irradiance_does_not_count(tmp_path: Path) -> None:
+    files = product_files()
+    files["S8_BT_in.nc"]["S8_BT_in"] = (np.array([[np.inf, -np.inf, np.nan, 1, 2, 3]] * 4, np.float32), {})
+    files["S3_quality_an.nc"]["S3_solar_irradiance_an"][0][1:] = [-1, 0, 300]
+    found = read_product(write_product(tmp_path, files))
+    np.testing.assert_array_equal(found.bt[1], [[np.nan, np.nan, np.nan, 1, 2, 3]] * 4)
+    np.testing.assert_array_equal(found.irradiance[2], [100, np.nan, np.nan, 300])
+
+
 def test_moved_bits_are_followed(tmp_path: Path) -> None:
     files = product_files()
     data, attributes = files["flags_in.nc"]["bayes_in"]
@@ -206,6 +215,10 @@ def replace(file: str, variable: str, data: np.ndarray | None, **attributes: obj
         (
             replace("S2_quality_an.nc", "S2_solar_irradiance_an", np.zeros(4)),
             "S2_solar_irradiance_an must be positive by detector; found",
+        ),
+        (
+            replace("S9_BT_in.nc", "S9_BT_in", None, scale_factor="a hundredth"),
+            "S9_BT_in.nc: scale_factor and add_offset of variable S9_BT_in must be numbers .*a hundredth.*fetch",
         ),
         (
             replace("geodetic_in.nc", "latitude_in", np.zeros((4, 5), np.int32)),
