@@ -98,7 +98,7 @@ class ShardPatches:
         if shard not in self._open:
             if len(self._open) >= OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
-            self._open[shard] = h5py.File(self.index.paths[shard], "r")
+            self._open[shard] = _opened(self.index.paths[shard])
         self._open.move_to_end(shard)
         return self._open[shard]
 
@@ -121,7 +121,7 @@ class CachedPatches:
         size, numbers = index.patch_size, np.flatnonzero(index.shard == shard)
         rows, columns = index.row[numbers], index.column[numbers]
         top, left = int(rows.min()), int(columns.min())
-        with h5py.File(index.paths[shard], "r") as file:
+        with _opened(index.paths[shard]) as file:
             whole = _decode(_read(file, slice(top, int(rows.max()) + size), slice(left, int(columns.max()) + size)))
         for number, row, column in zip(numbers, rows - top, columns - left, strict=True):
             self._image[number] = whole["image"][row : row + size, column : column + size]
@@ -180,6 +180,15 @@ def _blank(size: int) -> Patch:
         "label": np.zeros(flat, np.float32),
         "weight": np.zeros(flat, np.float32),
     }
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(
+            f"{path}: the shard can't be opened any more ({error}): put it back, or convert the product again"
+        ) from error
 
 
 def _read(file: h5py.File, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:

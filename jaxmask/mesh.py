@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,9 +92,24 @@ def use_cpu_only() -> None:
 
 
 def make_mesh() -> Mesh:
-    """Return all devices of all processes in one row, named `DATA_AXIS`."""
+    """Return all devices of all processes in one row, named `DATA_AXIS`.
+
+    Raises UserError unless every process has as many devices as the others: their shares of a batch are equal.
+    """
+    check_even([device.process_index for device in jax.devices()])
     # Explicit axes (the default of some versions) break the gradient of a convolution.
     return jax.make_mesh((jax.device_count(),), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+
+
+def check_even(owners: Sequence[int]) -> None:
+    """Raise UserError unless each process owns as many devices as the others; owners: the process of each device."""
+    counts = Counter(owners)
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{counts[process]} in process {process}" for process in sorted(counts))
+        raise UserError(
+            f"every process must have as many devices as the others; found {found}: "
+            "show each the same number (CUDA_VISIBLE_DEVICES), or start one process a device"
+        )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

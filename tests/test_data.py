@@ -172,6 +172,15 @@ def test_damage_found_while_reading_names_the_shard(tmp_path: Path) -> None:
             open_patches(shards, PATCH, cache, quiet=True)[0]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("cache", ["none", "host"])
+def test_a_shard_that_is_gone_is_named(tmp_path: Path, cache: str) -> None:
+    make_shards(tmp_path, 2)
+    shards = open_training_set(tmp_path, PATCH, quiet=True).shards
+    shards[1].path.unlink()
+    with pytest.raises(UserError, match=f"{shards[1].path}: the shard can't be opened any more"):
+        open_patches(shards, PATCH, cache, quiet=True)[len(index_patches(shards, PATCH).shard) - 1]  # type: ignore[arg-type]
+
+
 def test_index_lies_row_by_row_over_products_in_order(tmp_path: Path) -> None:
     shards = open_training_set(make_shards(tmp_path, 2), PATCH, quiet=True).shards
     index = index_patches(shards, PATCH)

@@ -21,6 +21,7 @@ from jaxmask.mesh import (
     DATA_AXIS,
     Launch,
     batch_sharding,
+    check_even,
     choose_launch,
     make_mesh,
     replicated,
@@ -183,3 +184,10 @@ if __name__ == "__main__":
     JOINED = choose_launch(os.environ)
     start_distributed(JOINED)
     print(json.dumps(_step_of(JOINED)))
+
+
+def test_processes_must_have_as_many_devices_each() -> None:
+    check_even([0, 0, 1, 1])
+    check_even([0])
+    with pytest.raises(UserError, match="as many devices as the others; found 1 in process 0, 2 in process 1: show"):
+        check_even([0, 1, 1])
