@@ -29,6 +29,8 @@ from preprocess.flags import Parallel, check
 from preprocess.pool import map_items, one_line
 from preprocess.scene import Scene
 
+PICTURE_SUFFIX = ".png"
+
 Predict = Callable[[np.ndarray], np.ndarray]  # normalised image (H, W, 9) -> output (H, W), float32
 
 
@@ -78,7 +80,9 @@ def main(config: InferConfig) -> int:
     model = load_model(config.model, config.checkpoint)
     folder = writable_folder(config.predictions)
     settings = mask_settings(config, model)
-    missing = [path for path in scenes if not is_done(folder, path, settings, overwrite=config.overwrite)]
+    missing = [
+        path for path in scenes if not is_done(folder, path, settings, overwrite=config.overwrite, png=config.png)
+    ]
     failures = predict_all(config, model, missing, settings)
     written, reused = len(missing) - len(failures), len(scenes) - len(missing)
     seconds = round(time.monotonic() - begun, 1)
@@ -129,11 +133,13 @@ def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attrib
     valid = finite & (scene.valid[..., 0] > 0)
     product = {"product": info_json(scene.info), "rows": scene.info.rows, "columns": scene.info.columns}
     mask = Mask(scene.info.product, predict(pixels), valid, attributes | product)
+    picture = config.predictions / f"{mask.name}{PICTURE_SUFFIX}"
     if config.png:
         from jaxmask.quicklook import save_quicklook  # matplotlib is slow to import
 
-        path = config.predictions / f"{mask.name}.png"
-        save_quicklook(path, scene, mask.probability, valid, config.threshold, mask.attributes["quantity"])
+        save_quicklook(picture, scene, mask.probability, valid, config.threshold, mask.attributes["quantity"])
+    else:
+        picture.unlink(missing_ok=True)  # of another mask
     write_mask(config.predictions / f"{mask.name}{MASK_SUFFIX}", mask)
 
 
@@ -153,8 +159,8 @@ def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
     }
 
 
-def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
-    """Whether `folder` holds the whole mask of this scene under these settings.
+def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: bool, png: bool = False) -> bool:
+    """Whether `folder` holds the whole mask of this scene under these settings, and its quicklook if `png`.
 
     A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one is made anew.
     """
@@ -171,7 +177,7 @@ def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: b
             f"{path} is there already, but of another {differing[0]} ({found.get(differing[0], 'unknown')}); "
             "choose another folder, or pass --overwrite to replace such masks"
         )
-    return not differing
+    return not differing and (not png or path.with_suffix(PICTURE_SUFFIX).exists())
 
 
 def _refuse_twins(done: dict[str, Path], name: str, path: Path) -> None:

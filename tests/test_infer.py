@@ -190,6 +190,18 @@ def test_processes_read_ahead(model: Model, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.h5"))) == 3
 
 
+def test_quicklooks_asked_for_later_are_made_and_those_of_replaced_masks_removed(model: Model, tmp_path: Path) -> None:
+    hdf, out = make_shards(tmp_path / "hdf", 1), tmp_path / "out"
+    picture = out / f"{product_name(0)}.png"
+    assert infer_to(out, hdf, "--quiet") == 0
+    assert infer_to(out, hdf, "--quiet", "--png") == 0
+    assert picture.exists()
+    assert infer_to(out, hdf, "--quiet") == 0
+    assert picture.exists(), "the mask was kept, and so its picture"
+    assert infer_to(out, hdf, "--quiet", "--probability", "--overwrite") == 0
+    assert not picture.exists()
+
+
 def test_png_beside_the_mask(model: Model, tmp_path: Path) -> None:
     hdf = make_shards(tmp_path / "hdf", 1)
     assert infer_to(tmp_path / "out", hdf, "--quiet", "--png") == 0
