@@ -46,7 +46,7 @@ def native_arrays(product: Product, factors: np.ndarray, *, label_rule: str, rad
         refs[..., index] = reflectance(radiance, float(irradiance), mu0)
         if radiances is not None:
             radiances[..., index] = np.nan_to_num(radiance, nan=MISSING_RADIANCE)
-    label_valid = labelled_pixels(product)
+    label_valid = labelled_pixels(product, label_rule)
     cloud = cloudy_pixels(product, label_rule) & label_valid
     return {
         "refs": np.nan_to_num(refs, copy=False, nan=MISSING_REFLECTANCE),
@@ -77,7 +77,7 @@ def reference_arrays(product: Product, factors: np.ndarray, *, label_rule: str, 
             radiances[..., index] = reference_resize(radiance, *size)
     bts = [reference_resize(np.nan_to_num(bt), *size).astype(np.float32) for bt in product.bt]
     zenith = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_1km, *shape)
-    quality = _quality(product, labelled_pixels(product), ~np.isnan(cosine_of_sun(zenith)))
+    quality = _quality(product, labelled_pixels(product, label_rule), ~np.isnan(cosine_of_sun(zenith)))
     return {
         "refs": refs,
         "bts": np.stack(bts, axis=-1),

@@ -9,6 +9,9 @@ from preprocess.level1 import CONFIDENCE_BITS, FlagField, Product
 
 # bayes_in of a pixel, or of a whole product, for which the processor did not compute it.
 BAYES_NOT_COMPUTED = 255
+# The oblique view has 900 columns of 1 km, 450 on either side of the sub-satellite track (obliqueImageSize in the
+# manifest of the measured product).
+DUAL_HALF_COLUMNS = 450
 
 
 def valid_pixels(product: Product) -> np.ndarray:
@@ -28,9 +31,18 @@ def cloudy_pixels(product: Product, label_rule: str) -> np.ndarray:
     return product.flag("bayes", label_rule)
 
 
-def labelled_pixels(product: Product) -> np.ndarray:
-    """Where the Bayesian label was computed for a pixel that was filled: bool (R, C)."""
-    return (product.flags["bayes"].values != BAYES_NOT_COMPUTED) & ~product.flag("confidence", "unfilled")
+def labelled_pixels(product: Product, label_rule: str = "any") -> np.ndarray:
+    """Where the Bayesian label was computed for a pixel that was filled: bool (R, C).
+
+    A dual-view bit says nothing where the oblique view does not look: 0 there is no clear sky.
+    """
+    computed = (product.flags["bayes"].values != BAYES_NOT_COMPUTED) & ~product.flag("confidence", "unfilled")
+    return computed & _seen_twice(product) if label_rule.startswith("dual") else computed
+
+
+def _seen_twice(product: Product) -> np.ndarray:
+    from_track = np.arange(product.bt.shape[2]) - product.grid_1km.track_offset
+    return (from_track >= -DUAL_HALF_COLUMNS) & (from_track < DUAL_HALF_COLUMNS)
 
 
 def is_labelled(product: Product) -> bool:

@@ -13,6 +13,7 @@ from tests.products import (
     COSMETIC,
     DAY,
     SATURATION,
+    START_OFFSET,
     SUMMARY,
     TIE_TRACK,
     TIES,
@@ -147,6 +148,17 @@ def test_labels_of_unfilled_pixels_alone_are_no_labels() -> None:
     scene = make_scene(make_product(flags=flag_fields(field, bayes)))
     assert not scene.info.labelled
     assert not scene.label_valid.any()
+
+
+@pytest.mark.parametrize(
+    ("rule", "known"), [("any", [1, 1, 1, 1]), ("single_low", [1, 1, 1, 1]), ("dual_low", [0, 0, 1, 1])]
+)
+def test_a_dual_label_is_known_where_the_oblique_view_looks_alone(rule: str, known: list[int]) -> None:
+    """Columns 0..3 lie 452..449 km left of the track, where the oblique view begins 450 left of it; or right of it."""
+    ties = {"grid_tie": Grid(16000, 1000, 64, START_OFFSET), "solar_zenith": np.full((4, 130), 60.0)}
+    for track, expected in ((452, known), (-448, known[::-1])):
+        product = make_product(grid_1km=Grid(1000, 1000, track, START_OFFSET), **ties)
+        np.testing.assert_array_equal(make_scene(product, label_rule=rule).label_valid[..., 0], [expected] * 4)
 
 
 def test_bayes_of_255_everywhere_is_no_label_and_no_cloud() -> None:
