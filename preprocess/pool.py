@@ -75,7 +75,9 @@ def map_items(
 
 
 def one_line(error: BaseException) -> str:
-    """The reason a user reads: a UserError's own words, else the exception's type and text, on one line."""
+    """The reason a user reads: a UserError's own words, which file the system refused, else type and text; one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; mend this and run again"
     text = " ".join(str(error).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 

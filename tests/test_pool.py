@@ -133,6 +133,9 @@ def test_cores_are_those_this_process_may_use(tmp_path: Path, monkeypatch: pytes
 def test_reasons_are_one_line() -> None:
     assert one_line(UserError("a\n  b")) == "a b"
     assert one_line(KeyError("x")) == "KeyError: 'x'"
+    refused = PermissionError(13, "Permission denied", "a.zip")
+    assert one_line(refused) == "a.zip: Permission denied; mend this and run again"
+    assert one_line(OSError("odd")) == "OSError: odd"
 
 
 def test_a_dask_cluster_gives_the_same_outcomes() -> None:
