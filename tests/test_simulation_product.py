@@ -134,6 +134,19 @@ def test_the_manifest_is_written_as_the_real_one(folder: Path, real_product: Pat
     assert len(entry.findall((real_product / "xfdumanifest.xml").read_text())) == 110
 
 
+def test_the_manifest_counts_offsets_in_rows_of_each_grid(folder: Path, real_product: Path) -> None:
+    """There startOffset doubles at 500 m, as rows and columns do; in the files' own attributes it does not."""
+    size = re.compile(
+        r'nadirImageSize grid="(1 km|0.5 km stripe A)">\s*<sentinel3:startOffset>(\d+)<.*?trackOffset>(-?\d+)<'
+        r".*?rows>(\d+)<.*?columns>(\d+)<",
+        re.DOTALL,
+    )
+    for product in (folder, real_product):
+        coarse, fine = size.findall((product / "xfdumanifest.xml").read_text())
+        assert (coarse[0], fine[0]) == ("1 km", "0.5 km stripe A")
+        assert [int(number) for number in fine[1:]] == [2 * int(number) for number in coarse[1:]]
+
+
 def test_our_reader_gives_what_was_written(tmp_path: Path, scene: SimulatedScene) -> None:
     """Measured pixels within float32; cosmetic ones hold a neighbour's, unfilled ones nothing."""
     product = read_product(write_product(scene, tmp_path))

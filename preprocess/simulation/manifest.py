@@ -162,7 +162,7 @@ def _image_sizes(geometry: Geometry) -> str:
     plan = geometry.plan
     sizes = "\n".join(
         f"""                     <slstr:nadirImageSize grid="{grid}">
-                        <sentinel3:startOffset>{geometry.start_offset}</sentinel3:startOffset>
+                        <sentinel3:startOffset>{finer * geometry.start_offset}</sentinel3:startOffset>
                         <sentinel3:trackOffset>{finer * plan.nadir_column}</sentinel3:trackOffset>
                         <sentinel3:rows>{finer * plan.rows}</sentinel3:rows>
                         <sentinel3:columns>{finer * plan.columns}</sentinel3:columns>
