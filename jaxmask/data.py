@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from jaxmask import pixels
+from jaxmask.pixels import Patch
 from jaxmask.split import PADDING
 from jaxmask.tiles import patch_origins
 from jaxmask.training_set import TrainShard
 from preprocess.errors import UserError
 from preprocess.pool import available_cores
 from preprocess.shard import read_window
-
-Patch = dict[str, NDArray[Any]]
 
 DATASETS = ("refs", "bts", "bayes", "valid", "label_valid")
 OPEN_FILES = 64  # well below the usual limit of 1024 descriptors a process

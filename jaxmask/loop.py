@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 from tqdm import tqdm
 
-from jaxmask.data import Patch
 from jaxmask.metrics import ZERO, Sums, add, summarise
+from jaxmask.pixels import Patch
 from jaxmask.stopping import StoppedOnRequest
 from preprocess.errors import UserError
 
@@ -71,11 +70,6 @@ def run_pass(
         if pending is not None:
             totals = _take(totals, pending[0], number, watch, bar)
     return carry, Pass(totals, watch.patches, time.monotonic() - begun, waiting.seconds)
-
-
-def all_finite(tree: Any) -> jax.Array:
-    """Return a boolean scalar: whether every number in the leaves of `tree` is finite."""
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
 class _Waiting:

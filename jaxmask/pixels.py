@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 Array = np.ndarray | jax.Array
+Patch = dict[str, NDArray[Any]]  # image (..., 9), label and weight (..., 1), one or a batch of them
 
 REFLECTANCE_CHANNELS = 6
 TEMPERATURE_CHANNELS = 3

@@ -13,12 +13,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxmask.config import TrainConfig
-from jaxmask.data import Patch
-from jaxmask.loop import all_finite
 from jaxmask.mesh import batch_sharding, replicated, to_global
 from jaxmask.metrics import Sums
 from jaxmask.optimiser import keras_adam
-from jaxmask.step import TrainState, eval_step, init_state, train_step
+from jaxmask.pixels import Patch
+from jaxmask.step import TrainState, all_finite, eval_step, init_state, train_step
 from jaxmask.unet import create, structure
 
 

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# confidence_in, flag_masks of the product's flags_in.nc.
-OCEAN_BIT = 2
-LAND_BIT = 8
-DAY_BIT = 1024
+from preprocess.level1 import CONFIDENCE_BITS
+
 # `measured` of a shard holds bit c - 1 for channel Sc.
 THERMAL_BITS = (1 << (8 - 1)) | (1 << (9 - 1))
 
@@ -73,17 +71,13 @@ def strata(flags: np.ndarray) -> dict[str, np.ndarray]:
     everywhere = np.ones(flags.shape, bool)
     if not flags.any():
         return {"all": everywhere}
-    day = _set(flags, DAY_BIT)
-    return {"all": everywhere, "day": day, "night": ~day, "sea": _set(flags, OCEAN_BIT), "land": _set(flags, LAND_BIT)}
+    day, sea, land = (flags & CONFIDENCE_BITS[name] > 0 for name in ("day", "ocean", "land"))
+    return {"all": everywhere, "day": day, "night": ~day, "sea": sea, "land": land}
 
 
 def countable(valid: np.ndarray, label_valid: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Pixels that count: valid, labelled, and S8 and S9 measured there (not cosmetic); all (H, W), returns bool."""
     return (valid > 0) & (label_valid > 0) & ((measured & THERMAL_BITS) == THERMAL_BITS)
-
-
-def _set(flags: np.ndarray, bit: int) -> np.ndarray:
-    return (flags & bit) != 0
 
 
 def _share(part: int, whole: int) -> float | None:

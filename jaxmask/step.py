@@ -65,6 +65,11 @@ def eval_step(
     return _forward(params, batch, graphdef, positive_weight, clip_offset)
 
 
+def all_finite(tree: Any) -> jax.Array:
+    """Return a boolean scalar: whether every number in the leaves of `tree` is finite."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
 def _forward(params: Params, batch: Batch, graphdef: nnx.GraphDef, positive_weight: float, clip_offset: int) -> Sums:
     logits = apply(graphdef, params, batch["image"])
     weights = clip_weights(batch["weight"], clip_offset)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +44,23 @@ def test_the_benchmark_reports_rates_hardware_and_versions(
         assert result["runs"] == 3
         assert 0 < result["slowest"] <= result["median"] <= result["fastest"]
     assert "patches/s" in printed.err
+
+
+WITHOUT = """
+import sys
+for name in ("grain", "netCDF4", "tyro", "orbax", "matplotlib"):
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+import runpy
+runpy.run_path(sys.argv[0])
+"""
+
+
+def test_it_needs_neither_files_nor_flags_libraries() -> None:
+    # Machines lent for their GPU often have jax, flax and optax alone.
+    command = [sys.executable, "-c", WITHOUT, str(SCRIPT)]
+    done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 def test_rates_are_items_over_seconds(gpu: ModuleType) -> None:

@@ -25,9 +25,9 @@ from jaxmask.checkpoint import restore_params, whole_steps
 from jaxmask.config import TrainConfig
 from jaxmask.data import open_patches
 from jaxmask.epochs import Plan, run_epochs
-from jaxmask.loop import all_finite
 from jaxmask.mesh import batch_sharding, make_mesh, replicated
 from jaxmask.programs import make_programs
+from jaxmask.step import all_finite
 from jaxmask.stopping import StoppedOnRequest
 from jaxmask.train import TrainCommand, main
 from jaxmask.training_set import open_training_set
