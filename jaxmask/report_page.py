@@ -108,7 +108,11 @@ def stages_table(run: Run) -> TableText:
         ("shards", len(run.shards) or None, shard_note),
         ("epochs of training", len(run.history) or None, ""),
         ("masks", len(run.masks) or None, ""),
-        ("match-ups with a mask", len(run.matchups["isst"]) if run.matchups is not None else None, ""),
+        (
+            "match-ups with a mask that pass the filters",
+            len(run.matchups["isst"]) if run.matchups is not None else None,
+            "",
+        ),
     )
     cells = tuple((Cell(what), number(count, 0, "none here"), Cell(note)) for what, count, note in rows)
     return TableText("What the stages left", ("what", "how many", "of these"), cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shlex
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tyro
 
 from jaxmask.demo import DemoConfig, closing_lines, results, stages
+from preprocess.command import Output
 from preprocess.errors import UserError
 
 
@@ -23,6 +26,18 @@ def test_every_stage_is_a_module_that_takes_its_flags(tmp_path: Path) -> None:
     for module, *_ in stages(DemoConfig(tmp_path)):
         help_text = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
         assert module in help_text.stdout
+
+
+def test_every_stage_accepts_the_flags_that_it_is_given(tmp_path: Path) -> None:
+    for name, *arguments in stages(DemoConfig(tmp_path)):
+        module = importlib.import_module(name)
+        (config,) = (
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Output) and value.__module__ == name
+        )
+        parsed = tyro.cli(config, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+        assert isinstance(parsed, config)
 
 
 def test_stages_hand_on_each_others_folders(tmp_path: Path) -> None:
