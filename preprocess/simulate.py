@@ -34,6 +34,8 @@ from preprocess.simulation.tables import (
 
 SIMULATOR = 1
 """Raised when the same parameters come to mean other products."""
+HELD_OUT_SEED = 2**31
+"""Added to the seed of a held-out archive: it shows other places at other times than any archive of a usual seed."""
 MATCHUPS = {"small": MATCHUPS_PER_PRODUCT, "full": 4 * MATCHUPS_PER_PRODUCT}
 
 
@@ -50,12 +52,12 @@ class SimulateConfig(Parallel):
     seed: int = 0
     """Seed of everything; the same gives the same archive, whatever the number of workers."""
     held_out: bool = False
-    """Draw clouds, aerosol and the label's prior from other distributions than usual: an archive to judge on."""
+    """Draw clouds, aerosol and the label's prior from other distributions than usual, at other places: to judge on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.products >= 1, "products", "1 or more", self.products)
-        check(self.seed >= 0, "seed", "0 or more", self.seed)
+        check(0 <= self.seed < HELD_OUT_SEED, "seed", "0 to 2147483647", self.seed)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def main(config: SimulateConfig) -> int:
     archive = writable_folder(config.archive)
     _claim(archive, _parameters(config))
     truth = writable_folder(archive / "truth")
-    plans = plan_archive(config.products, config.size, config.seed)
+    plans = plan_archive(config.products, config.size, config.seed + HELD_OUT_SEED * config.held_out)
     wanted = [plan for plan in plans if not _is_made(plan, archive)]
     jobs = [Job(plan, archive, config.size, config.held_out) for plan in wanted]
     failures = []

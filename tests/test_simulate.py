@@ -152,7 +152,7 @@ def test_an_unreadable_archive_json_is_named(tmp_path: Path) -> None:
     ("flags", "text"),
     [
         ({"products": 0}, "--products must be 1 or more; found 0"),
-        ({"seed": -1}, "--seed must be 0 or more; found -1"),
+        ({"seed": -1}, "--seed must be 0 to 2147483647; found -1"),
     ],
 )
 def test_flags_are_checked(tmp_path: Path, flags: dict[str, int], text: str) -> None:
@@ -183,6 +183,21 @@ def test_held_out_archives_show_other_scenes(archive: Path, tmp_path: Path) -> N
     (tmp_path / "truth").mkdir()
     make_product(Job(plan, tmp_path, "small", held_out=True))
     assert not np.array_equal(stored(tmp_path / f"{plan.name}.zip"), stored(archive / f"{plan.name}.zip"))
+
+
+def test_held_out_archives_of_the_same_seed_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "simulate_scene", lambda geometry, *_: random_scene(geometry.plan))
+    plans, usual = [], plan_archive(2, "small", 0)
+
+    def noted(job: Job) -> str:
+        plans.append(job.plan)
+        return make_product(job)
+
+    monkeypatch.setattr(simulate, "make_product", noted)
+    assert main(SimulateConfig(tmp_path, products=2, held_out=True, workers=0, quiet=True)) == EXIT_DONE
+    assert len(plans) == 2
+    for name in ("name", "seed", "start", "centre_latitude"):
+        assert not {getattr(plan, name) for plan in plans} & {getattr(plan, name) for plan in usual}
 
 
 def test_an_archive_without_sea_or_labels_has_empty_tables(tmp_path: Path) -> None:
