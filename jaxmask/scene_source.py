@@ -93,10 +93,13 @@ def _found(path: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    parts = (folder, folder / "day", folder / "night")
-    if any(is_shard(path) for part in parts if part.is_dir() for path in part.iterdir()):
+    """Its shards; but an `.h5` may be anything, such as the match-ups of an archive: products go before those."""
+    parts = [part for part in (folder, folder / "day", folder / "night") if part.is_dir()]
+    if any(path.suffix == SUFFIXES[0] for part in parts for path in part.iterdir()):
         return find_shards(folder)
     try:
         return find_products(folder)
     except UserError as error:
+        if any(is_shard(path) for part in parts for path in part.iterdir()):
+            return find_shards(folder)
         raise UserError(f"{folder}: no shards (*.hdf), .SEN3 folders or zips in it") from error

@@ -190,6 +190,15 @@ def test_processes_read_ahead(model: Model, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.h5"))) == 3
 
 
+def test_zips_of_an_archive_are_found_beside_its_table_of_match_ups(tmp_path: Path) -> None:
+    archive, flat = tmp_path / "archive", tmp_path / "flat"
+    for path in (archive / f"{product_name(0)}.zip", archive / "sst_matchups.h5", flat / "one.h5", flat / "notes.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert find_scenes(archive) == [archive / f"{product_name(0)}.zip"]
+    assert find_scenes(flat) == [flat / "one.h5"]
+
+
 def test_quicklooks_asked_for_later_are_made_and_those_of_replaced_masks_removed(model: Model, tmp_path: Path) -> None:
     hdf, out = make_shards(tmp_path / "hdf", 1), tmp_path / "out"
     picture = out / f"{product_name(0)}.png"
