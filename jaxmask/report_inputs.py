@@ -19,6 +19,7 @@ from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
 from jaxmask.results import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
+from jaxmask.split import recorded_split
 from jaxmask.sst import FAILURES_NAME as SST_FAILURES_NAME
 from jaxmask.sst import STATISTICS_NAME
 from preprocess.command import FAILURES_NAME
@@ -28,6 +29,7 @@ from preprocess.shard import find_shards, read_info
 T = TypeVar("T")
 STATISTIC_KEYS = {"mask", "algorithm", "time_of_day", "count", "coverage", "median", "rsd"}
 RECORD_KEYS = {"mask", "against", "part", "stratum", "count"}
+EPOCH_KEYS = {"train", "test", "train_seconds", "test_seconds", "patches_per_second"}
 PRODUCT_KEYS = {"product", "part", "day", "disagreement"}
 
 
@@ -58,8 +60,8 @@ def read_run(places: Places) -> Run:
         infos=infos,
         masks={path.stem: path for path in masks},
         mask_attributes=next(iter(masks.values()), {}),
-        config=attempt(_read_object, places.model / RECORD_NAME),
-        history=tuple(attempt(lambda path: read_history(path.parent), places.model / HISTORY_NAME) or ()),
+        config=attempt(_read_config, places.model / RECORD_NAME),
+        history=tuple(attempt(_read_history, places.model / HISTORY_NAME) or ()),
         results=attempt(_read_results, places.model / RESULTS_NAME),
         sst=attempt(_read_statistics, places.predictions / STATISTICS_NAME),
         evaluation=attempt(_read_evaluation, places.predictions / EVALUATION_NAME),
@@ -104,6 +106,22 @@ def _read_object(path: Path) -> Record:
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object; found {type(value).__name__}")
     return value
+
+
+def _read_config(path: Path) -> Record:
+    value = _read_object(path)
+    recorded_split(value.get("split"))
+    if not all(isinstance(value.get(name), dict) for name in ("flags", "versions")):
+        raise UserError(f"{path}: expected objects 'flags' and 'versions', as jaxmask.train writes them; train again")
+    return value
+
+
+def _read_history(path: Path) -> list[Record]:
+    history: list[Record] = [*read_history(path.parent)]
+    for epoch in history:
+        if not (epoch.keys() >= EPOCH_KEYS and isinstance(epoch["train"], dict)):
+            raise UserError(f"{path}: expected {', '.join(sorted(EPOCH_KEYS))} in every line; put it back as it was")
+    return history
 
 
 def _read_statistics(path: Path) -> Record:

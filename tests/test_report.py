@@ -202,6 +202,9 @@ def test_a_damaged_file_is_a_failure_on_the_page_and_the_rest_is_shown(
         ("sst.json", {"statistics": [{"mask": "bayes"}]}, "expected 'statistics', a list of objects with algorithm"),
         ("evaluation.json", {"records": 3}, "expected 'records', a list of objects with against"),
         ("evaluation.json", [], "expected a JSON object; found list"),
+        ("../model/config.json", {"split": {"train": 3, "test": []}}, "'split' must be an object with 'train' and"),
+        ("../model/config.json", {"split": {"train": [], "test": []}}, "expected objects 'flags' and 'versions'"),
+        ("../model/history.jsonl", {"epoch": 1}, "expected patches_per_second, test, test_seconds, train,"),
     ],
 )
 def test_json_of_another_form_is_refused_by_name(tmp_path: Path, name: str, content: object, expected: str) -> None:
