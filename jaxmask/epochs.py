@@ -68,6 +68,7 @@ def epoch_line(epoch: int, trained: Pass, tested: Pass | None) -> Epoch:
         "train_seconds": trained.seconds,
         "test_seconds": tested.seconds if tested else None,
         "train_patches": trained.patches,
+        "test_patches": tested.patches if tested else 0,
         "patches_per_second": trained.patches / trained.seconds,
         "wait_share": trained.waited_seconds / trained.seconds,
     }

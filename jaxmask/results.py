@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
+from tyro.conf import Positional, arg
 
 from jaxmask.config import TrainConfig, to_json
-from jaxmask.history import Epoch
+from jaxmask.history import Epoch, read_history
+from preprocess.command import print_summary, run
+from preprocess.errors import EXIT_DONE, UserError
 from preprocess.files import whole_file, write_json
+from preprocess.flags import Output
 
 RESULTS_NAME = "results.csv"
 PARAMETERS_NAME = "train_params.json"
@@ -52,6 +57,16 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
+class ResultsConfig(Output):
+    """Print the benchmark's row of a finished training."""
+
+    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
+    """Model folder that jaxmask.train wrote."""
+    published_units: bool = False
+    """Count images per second as the published figures do: test patches too, over the time of training alone."""
+
+
+@dataclass(frozen=True)
 class Machine:
     """What a training ran on: over all hosts, but for the name, which is this host's."""
 
@@ -60,6 +75,15 @@ class Machine:
     devices: int
     gpus: int
     kind: str  # of a device, as its driver names it
+
+
+def main(config: ResultsConfig) -> int:
+    """Print the row, a column a line, or as JSON; returns the exit code."""
+    row = read_results(config.model)
+    if config.published_units:
+        row = published_units(row, read_history(config.model))
+    print_summary(config, row | {"message": "\n".join(f"{name:24} {value}" for name, value in row.items())})
+    return EXIT_DONE
 
 
 def this_machine() -> Machine:
@@ -72,15 +96,16 @@ def this_machine() -> Machine:
 def results_row(config: TrainConfig, global_batch: int, machine: Machine, epochs: Sequence[Epoch]) -> dict[str, Any]:
     """Return the values of COLUMNS for the `epochs` of a history; None where there is none.
 
-    Times in s. imgs_per_s counts the patches that were trained on over the time of the training part; the published
-    figures count the test patches too. batch_size is per device, as the original's ranks each had one.
+    Times in s. imgs_per_s counts the patches that were trained on over the time of the training part
+    (`published_units` gives the other count). A rank is a device, as each of the original's had one; batch_size is
+    per rank.
     """
     first, second = ((epochs[i] if len(epochs) > i else {}) for i in (0, 1))
     last = epochs[-1] if epochs else {}
     return {
         "index": 0,
         "system": machine.system,
-        "num_ranks": machine.processes,
+        "num_ranks": machine.devices,
         "num_gpus": machine.gpus,
         "total_time": sum(_seconds(epoch) or 0 for epoch in epochs),
         "first_epoch_time": _seconds(first),
@@ -105,6 +130,22 @@ def results_row(config: TrainConfig, global_batch: int, machine: Machine, epochs
         "wbce": config.wbce,
         "ntasks_per_node": _tasks_per_node(machine.processes),
     }
+
+
+def published_units(row: dict[str, Any], epochs: Sequence[Epoch]) -> dict[str, Any]:
+    """Return `row` with imgs_per_s as the published figures have it: test patches too over the time of training."""
+    names = ("imgs_per_s_first_epoch", "imgs_per_s_second_epoch")
+    rates = [(epoch["train_patches"] + epoch["test_patches"]) / epoch["train_seconds"] for epoch in epochs[:2]]
+    return row | dict(zip(names, rates, strict=False))
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Return the row of a model folder as text by column; raises UserError if no training has been finished there."""
+    path = folder / RESULTS_NAME
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected the results row of a finished jaxmask.train")
+    with path.open(newline="") as file:
+        return dict(next(csv.DictReader(file), {}))
 
 
 def write_results(folder: Path, row: dict[str, Any]) -> None:
@@ -152,3 +193,7 @@ def _score(epoch: Epoch, part: str, name: str) -> float | None:
 def _tasks_per_node(processes: int) -> str | int | None:
     """What SLURM was asked for; else 1 for a single process, unknown for several."""
     return os.environ.get("SLURM_NTASKS_PER_NODE") or (1 if processes == 1 else None)
+
+
+if __name__ == "__main__":
+    sys.exit(run("jaxmask.results", ResultsConfig, main))

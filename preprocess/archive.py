@@ -86,12 +86,14 @@ def _check_kind(path: Path, info: zipfile.ZipInfo) -> None:
 
 
 def _product_folder(path: Path, members: list[zipfile.ZipInfo]) -> PurePosixPath:
+    """The one .SEN3 folder; loose files above it (EUMETSAT's EOPMetadata.xml) may be there, nothing else."""
     folders = {PurePosixPath(info.filename).parent for info in members}
-    if len(folders) != 1 or not (folder := folders.pop()).name.endswith(SUFFIX):
+    products = [folder for folder in folders if folder.name.endswith(SUFFIX)]
+    if len(products) != 1 or not folders <= {folder := products[0], *folder.parents}:
         found = ", ".join(sorted({PurePosixPath(info.filename).parts[0] for info in members})[:3]) or "nothing"
         raise UserError(
             f"{path}: expected exactly one folder NAME{SUFFIX} with plain files in it; found {found}: "
-            "pack one product, and nothing else, in a zip"
+            "pack one product in a zip"
         )
     return folder
 
@@ -115,7 +117,8 @@ def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _by_name(path: Path, folder: PurePosixPath, members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
-    named = {PurePosixPath(info.filename).name: info for info in members}
-    if len({name.lower() for name in named}) != len(members):
+    inside = [info for info in members if PurePosixPath(info.filename).parent == folder]
+    named = {PurePosixPath(info.filename).name: info for info in inside}
+    if len({name.lower() for name in named}) != len(inside):
         raise UserError(f"{path}: refused: {folder.name} in it holds two files of the same name; fetch it again")
     return named

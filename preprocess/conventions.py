@@ -47,7 +47,7 @@ def native_arrays(product: Product, factors: np.ndarray, *, label_rule: str, rad
         if radiances is not None:
             radiances[..., index] = np.nan_to_num(radiance, nan=MISSING_RADIANCE)
     label_valid = labelled_pixels(product, label_rule)
-    cloud = cloudy_pixels(product, label_rule) & label_valid
+    cloud = cloudy_pixels(product, label_rule) & (label_valid | ~label_valid.any())
     return {
         "refs": np.nan_to_num(refs, copy=False, nan=MISSING_REFLECTANCE),
         "bts": np.moveaxis(np.nan_to_num(product.bt, nan=MISSING_TEMPERATURE_K), 0, -1),

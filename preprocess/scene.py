@@ -14,6 +14,7 @@ REFERENCE_WIDTH = 1500
 MISSING_REFLECTANCE = 0.0
 MISSING_RADIANCE = 0.0
 MISSING_TEMPERATURE_K = 270.0
+UNLABELLED = 255  # bayes of every pixel of a product whose label was never computed, as in bayes_in itself
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def fit(scene: Scene, height: int, width: int) -> Scene:
         )
     arrays = {
         name: _fit_array(getattr(scene, name), height, width, missing)
-        for name, missing in MISSING.items()
+        for name, missing in (MISSING if scene.info.labelled else MISSING | {"bayes": UNLABELLED}).items()
         if getattr(scene, name) is not None
     }
     return replace(scene, **arrays, info=replace(scene.info, rows_cropped=max(0, scene.info.rows - height)))

@@ -116,7 +116,7 @@ def _epoch(epoch: int) -> dict[str, Any]:
                 "f1": accuracy, "iou": accuracy - 0.1, "weight": 40000.0}  # fmt: skip
 
     return {"epoch": epoch, "train": scores(0), "test": scores(0.02), "train_seconds": 10.0, "test_seconds": 1.2,
-            "train_patches": 64, "patches_per_second": 6.4, "wait_share": 0.01}  # fmt: skip
+            "train_patches": 64, "test_patches": 16, "patches_per_second": 6.4, "wait_share": 0.01}  # fmt: skip
 
 
 def write_statistics(folder: Path, train: list[str], test: list[str]) -> None:

@@ -161,11 +161,11 @@ def test_a_dual_label_is_known_where_the_oblique_view_looks_alone(rule: str, kno
         np.testing.assert_array_equal(make_scene(product, label_rule=rule).label_valid[..., 0], [expected] * 4)
 
 
-def test_bayes_of_255_everywhere_is_no_label_and_no_cloud() -> None:
+def test_bayes_of_255_everywhere_is_no_label_and_stays_255_for_other_readers() -> None:
     scene = make_scene(make_product(flags=flag_fields(np.full((4, 4), DAY, "u2"), np.full((4, 4), 255, "u1"))))
     assert not scene.info.labelled
     assert not scene.label_valid.any()
-    assert not scene.bayes.any()
+    assert (fit(scene, 6, 5).bayes == 255).all()
 
 
 def test_measured_leaves_out_cosmetic_pixels_and_every_exception_but_saturation() -> None:

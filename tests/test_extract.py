@@ -140,12 +140,19 @@ HOSTILE = {
     "link": (add(f"{SEN3}/link", stat.S_IFLNK | 0o777, b"/etc/passwd"), "link' in it is a link"),
     "device": (add(f"{SEN3}/device", stat.S_IFCHR | 0o666), "is no plain file"),
     "two products": (add("S3A_OTHER.SEN3/file.nc"), "expected exactly one folder NAME.SEN3 with plain files in it"),
-    "loose file": (add("readme.txt"), "expected exactly one folder NAME.SEN3 with plain files in it; found S3A_SL_1"),
+    "another folder": (add("more/a.txt"), "expected exactly one folder NAME.SEN3 with plain files in it; found S3A"),
     "deeper": (add(f"{SEN3}/sub/file.nc"), "expected exactly one folder NAME.SEN3"),
     "same name": (add(f"{SEN3}/FLAGS_IN.nc"), "holds two files of the same name"),
     "unlisted": (add(f"{SEN3}/more.nc"), "the manifest does not list more.nc; fetch the zip again"),
     "bomb": (add(f"{SEN3}/bomb.nc", data=bytes(20 * 2**20)), "would unpack to 20971520 bytes"),
 }
+
+
+def test_loose_files_beside_the_product_are_left_in_the_zip(tmp_path: Path, product: Path) -> None:
+    path = rewrite(product, tmp_path / "in" / "x.zip", add("EOPMetadata.xml"))
+    (tmp_path / "out").mkdir()
+    extract_zip(path, tmp_path / "out")
+    assert [found.name for found in (tmp_path / "out").iterdir()] == [SEN3]
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -10,7 +10,16 @@ import pytest
 
 from jaxmask.config import TrainConfig
 from jaxmask.history import read_history, write_history
-from jaxmask.results import COLUMNS, Machine, results_row, versions, write_parameters, write_results
+from jaxmask.results import (
+    COLUMNS,
+    Machine,
+    ResultsConfig,
+    main,
+    results_row,
+    versions,
+    write_parameters,
+    write_results,
+)
 from preprocess.errors import UserError
 
 MACHINE = Machine(system="node7", processes=2, devices=4, gpus=4, kind="TPU v9")
@@ -25,6 +34,7 @@ def epoch(number: int, test: bool = True) -> dict[str, object]:
         "train_seconds": 10.0 / number,
         "test_seconds": 2.0 if test else None,
         "train_patches": 40,
+        "test_patches": 10 if test else 0,
         "patches_per_second": 4.0 * number,
         "wait_share": 0.1,
     }
@@ -40,7 +50,7 @@ def test_the_row_has_the_benchmarks_columns_and_values() -> None:
         "imgs_per_s_first_epoch,train_accuracy,test_accuracy,train_loss,test_loss,batch_size,epochs,learning_rate,"
         "clip_offset,cpu_only,no_cache,train_split,wbce,ntasks_per_node"
     )
-    assert (row["num_ranks"], row["num_gpus"], row["batch_size"]) == (2, 4, 16)
+    assert (row["num_ranks"], row["num_gpus"], row["batch_size"]) == (4, 4, 16)
     assert (row["first_epoch_time"], row["second_epoch_time"], row["total_time"]) == (12.0, 7.0, 19.0)
     assert (row["imgs_per_s_first_epoch"], row["imgs_per_s_second_epoch"]) == (4.0, 8.0)
     assert (row["train_accuracy"], row["test_accuracy"], row["train_loss"], row["test_loss"]) == (0.75, 0.7, 0.5, 0.6)
@@ -57,6 +67,23 @@ def test_what_there_is_not_stays_empty(tmp_path: Path, monkeypatch: pytest.Monke
         "first_epoch_test_time", "test_accuracy", "test_loss", "ntasks_per_node",
     }  # fmt: skip
     assert row["first_epoch_time"] == "10.0"
+
+
+def test_published_units_count_test_patches_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    epochs = [epoch(1), epoch(2), epoch(3)]
+    write_history(tmp_path, epochs)
+    write_results(tmp_path, results_row(TrainConfig(), 64, MACHINE, epochs))
+    assert main(ResultsConfig(tmp_path, json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["imgs_per_s_second_epoch"] == "8.0"
+    assert main(ResultsConfig(tmp_path, published_units=True, json=True)) == 0
+    row = json.loads(capsys.readouterr().out)
+    # 40 + 10 patches in 10 s, and in 5 s
+    assert (row["imgs_per_s_first_epoch"], row["imgs_per_s_second_epoch"], row["system"]) == (5.0, 10.0, "node7")
+
+
+def test_no_results_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"results.csv: no such file; expected the results row of a finished"):
+        main(ResultsConfig(tmp_path))
 
 
 def test_parameters_hold_flags_machine_and_versions(tmp_path: Path) -> None:
