@@ -25,11 +25,11 @@ import jax
 import numpy as np
 
 from jaxmask.config import TrainConfig
+from jaxmask.machine import versions
 from jaxmask.mesh import make_mesh
 from jaxmask.pixels import CHANNELS
 from jaxmask.predict import predict_scene
 from jaxmask.programs import make_programs
-from jaxmask.results import versions
 from jaxmask.unet import count_parameters, create
 
 SCENE_SIZE = "1200x1504"  # pixels of 1 km: the common size, padded to a multiple of 8

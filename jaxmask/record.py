@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxmask.config import TrainConfig, changed_flag, to_json
-from jaxmask.results import versions
+from jaxmask.machine import versions
 from jaxmask.split import Split, recorded_split
 from jaxmask.training_set import TrainingSet
 from preprocess.errors import UserError

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 from tyro.conf import Positional, arg
 
 from jaxmask.config import TrainConfig, to_json
 from jaxmask.history import Epoch, read_history
+from jaxmask.machine import Machine, versions
 from preprocess.command import print_summary, run
 from preprocess.errors import EXIT_DONE, UserError
 from preprocess.files import whole_file, write_json
@@ -24,8 +22,6 @@ from preprocess.flags import Output
 
 RESULTS_NAME = "results.csv"
 PARAMETERS_NAME = "train_params.json"
-GPU_PLATFORMS = ("gpu", "cuda", "rocm")
-PACKAGES = ("jaxmask", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "h5py")
 COLUMNS = (
     "index",
     "system",
@@ -66,17 +62,6 @@ class ResultsConfig(Output):
     """Count images per second as the published figures do: test patches too, over the time of training alone."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What a training ran on: over all hosts, but for the name, which is this host's."""
-
-    system: str
-    processes: int
-    devices: int
-    gpus: int
-    kind: str  # of a device, as its driver names it
-
-
 def main(config: ResultsConfig) -> int:
     """Print the row, a column a line, or as JSON; returns the exit code."""
     row = read_results(config.model)
@@ -84,13 +69,6 @@ def main(config: ResultsConfig) -> int:
         row = published_units(row, read_history(config.model))
     print_summary(config, row | {"message": "\n".join(f"{name:24} {value}" for name, value in row.items())})
     return EXIT_DONE
-
-
-def this_machine() -> Machine:
-    """Return what this process trains on, together with the others; to be called after joining them."""
-    devices = jax.devices()
-    gpus = sum(device.platform in GPU_PLATFORMS for device in devices)
-    return Machine(platform.node(), jax.process_count(), len(devices), gpus, devices[0].device_kind)
 
 
 def results_row(config: TrainConfig, global_batch: int, machine: Machine, epochs: Sequence[Epoch]) -> dict[str, Any]:
@@ -167,18 +145,6 @@ def write_parameters(folder: Path, config: TrainConfig, global_batch: int, machi
         "versions": versions(),
     }
     write_json(folder / PARAMETERS_NAME, to_json(config) | derived)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages whose numbers end up in a model."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _seconds(epoch: Epoch) -> float | None:

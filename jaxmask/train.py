@@ -24,10 +24,11 @@ from jaxmask.config import TASK_FLAGS, TrainConfig, global_batch_size
 from jaxmask.data import open_patches
 from jaxmask.epochs import Plan, epoch_message, run_epochs
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
+from jaxmask.machine import this_machine
 from jaxmask.mesh import choose_launch, make_mesh, start_distributed, use_cpu_only
 from jaxmask.programs import Programs, make_programs
 from jaxmask.record import RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
-from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, this_machine, write_parameters, write_results
+from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, write_parameters, write_results
 from jaxmask.split import Split, split_products, step_count
 from jaxmask.stopping import StoppedOnRequest, stop_on_signals
 from jaxmask.training_set import TrainingSet, open_training_set

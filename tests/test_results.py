@@ -10,16 +10,8 @@ import pytest
 
 from jaxmask.config import TrainConfig
 from jaxmask.history import read_history, write_history
-from jaxmask.results import (
-    COLUMNS,
-    Machine,
-    ResultsConfig,
-    main,
-    results_row,
-    versions,
-    write_parameters,
-    write_results,
-)
+from jaxmask.machine import Machine, versions
+from jaxmask.results import COLUMNS, ResultsConfig, main, results_row, write_parameters, write_results
 from preprocess.errors import UserError
 
 MACHINE = Machine(system="node7", processes=2, devices=4, gpus=4, kind="TPU v9")
