@@ -11,7 +11,10 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu.py"
+from tests.products import write_product
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+SCRIPT = FOLDER / "gpu.py"
 TINY = ["--features", "2", "--batch", "1", "--patch", "16", "--steps", "2", "--scenes", "2", "--scene-size", "24x32",
         "--runs", "3"]  # fmt: skip
 
@@ -83,3 +86,21 @@ def test_impossible_sizes_are_refused(
     with pytest.raises(SystemExit):
         gpu.main(flags)
     assert message in capsys.readouterr().err
+
+
+def test_stages_are_timed_in_order(tmp_path: Path) -> None:
+    product = write_product(tmp_path)
+    command = [sys.executable, str(FOLDER / "stages.py"), str(product), "--runs", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert list(report["stages"]) == [
+        "read product",
+        "product to native shard",
+        "read native shard",
+        "product to reference shard",
+        "read reference shard",
+    ]
+    for found in report["stages"].values():
+        assert 0 < found["fastest_s"] <= found["median_s"] <= found["slowest_s"]
+    assert done.stderr.count(" s\n") == 5
