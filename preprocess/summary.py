@@ -110,14 +110,16 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     for field, shares in summary["flag_shares"].items():
         told = ", ".join(f"{name} {_percent(share)}" for name, share in shares.items() if share)
         lines.append(f"  {field}: {told or 'no bit is set anywhere'}")
-    return lines + [_channel_line(channel, found) for channel, found in summary["channels"].items()]
+    # A shard knows cosmetic pixels and exceptions apart from measurements; of a product's channels, data are counted.
+    counted = "measured on" if summary["kind"] == "shard" else "data on"
+    return lines + [_channel_line(channel, found, counted) for channel, found in summary["channels"].items()]
 
 
-def _channel_line(channel: str, found: dict[str, Any]) -> str:
+def _channel_line(channel: str, found: dict[str, Any], counted: str) -> str:
     if not found["share"]:
-        return f"  {channel}  measured nowhere"
+        return f"  {channel}  {counted} no pixel"
     span = f"{_span([found['min'], found['max']])}, mean {_short(found['mean'])} {found['unit']}"
-    return f"  {channel}  {span}; measured on {_percent(found['share'])} of pixels"
+    return f"  {channel}  {span}; {counted} {_percent(found['share'])} of pixels"
 
 
 def _without_padding(scene: Scene) -> Scene:

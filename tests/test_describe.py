@@ -93,7 +93,7 @@ def test_the_text_for_people_names_what_matters(
         "day 75 %, twilight 25 %, night 0 %",
         "summary_cloud 54.55 % of valid pixels, bayes 13.64 % of labelled ones",
         "cosmetic 12.5 %",
-        "S8  283.73 to 293.73, mean 284.18 K; measured on 91.67 % of pixels",
+        "S8  283.73 to 293.73, mean 284.18 K; data on 91.67 % of pixels",
     ):
         assert words in told
 
@@ -108,7 +108,7 @@ def test_an_unlabelled_product_of_fill_is_told_as_such(tmp_path: Path, capsys: p
     told = capsys.readouterr().out
     assert "never computed: unlabelled" in told
     assert "bayes unknown of labelled ones" in told
-    assert "S1  measured nowhere" in told
+    assert "S1  data on no pixel" in told
 
 
 def test_published_shards_are_described_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
