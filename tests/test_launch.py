@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def local(*flags: str, code: str) -> list[str]:
 
 
 def run_local(*flags: str, code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(local(*flags, code=code), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(local(*flags, code=code), cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.quick
@@ -73,12 +72,11 @@ def test_logs_are_told_apart_and_only_the_first_process_has_stdout() -> None:
 
 
 def test_the_first_failure_ends_all_and_is_named() -> None:
-    code = "import os, sys, time; os.environ['JAX_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(50)"
-    begun = time.monotonic()
+    # The others would sleep far beyond the limit that run_local sets.
+    code = "import os, sys, time; os.environ['JAX_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(600)"
     done = run_local("--processes", "3", code=code)
     assert done.returncode == 7
     assert "process 1 failed with exit code 7; ending the 2 still running" in done.stderr
-    assert time.monotonic() - begun < 40  # the others would sleep for 50 s
 
 
 def test_a_killed_process_is_named_by_its_signal() -> None:
