@@ -28,6 +28,7 @@ from preprocess.files import writable_folder
 from preprocess.flags import Parallel, check
 from preprocess.pool import map_items, one_line
 from preprocess.scene import Scene
+from preprocess.shard import read_info
 
 PICTURE_SUFFIX = ".png"
 
@@ -162,7 +163,8 @@ def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
 def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: bool, png: bool = False) -> bool:
     """Whether `folder` holds the whole mask of this scene under these settings, and its quicklook if `png`.
 
-    A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one is made anew.
+    A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one, or
+    one of a shard that has been converted otherwise since, is made anew.
     """
     path = folder / f"{scene_name(scene)}{MASK_SUFFIX}"
     if not path.exists():
@@ -177,7 +179,16 @@ def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: b
             f"{path} is there already, but of another {differing[0]} ({found.get(differing[0], 'unknown')}); "
             "choose another folder, or pass --overwrite to replace such masks"
         )
-    return not differing and (not png or path.with_suffix(PICTURE_SUFFIX).exists())
+    complete = not png or path.with_suffix(PICTURE_SUFFIX).exists()
+    return not differing and complete and not _is_outdated(scene, found)
+
+
+def _is_outdated(scene: Path, attributes: dict[str, Any]) -> bool:
+    """Whether a shard's record (product version, label, size, ...) is no longer the one its mask was made from."""
+    try:
+        return is_shard(scene) and info_json(read_info(scene)) != attributes.get("product")
+    except UserError:
+        return False  # a shard that can't be read gives no better mask
 
 
 def _refuse_twins(done: dict[str, Path], name: str, path: Path) -> None:

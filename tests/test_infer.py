@@ -103,6 +103,17 @@ def test_second_run_reuses_and_a_broken_mask_is_made_anew(
     assert read_mask(broken).valid.all()
 
 
+def test_a_mask_of_a_shard_converted_otherwise_since_is_made_anew(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = make_shards(tmp_path / "hdf", 2)
+    for version, masks in (("old", 2), ("old", 0), ("new", 1), ("new", 0)):
+        make_shard(shards / "day" / f"{product_name(1)}.hdf", seed=1, manifest_md5=version)
+        capsys.readouterr()
+        assert infer_to(tmp_path / "masks", shards, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["masks"] == masks
+
+
 def test_masks_of_another_model_or_flags_are_kept_unless_overwrite(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
