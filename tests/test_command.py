@@ -159,7 +159,7 @@ def test_json_goes_alone_to_stdout_and_quiet_keeps_errors(tmp_path: Path, capsys
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from dataclasses import dataclass
 from preprocess.command import Output, run
@@ -178,6 +178,8 @@ def main(config):
     return 0
 
 if __name__ == "__main__":
+    # Tests may run in the background, where shells have their children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run("writer", Config, main))
 """
 
