@@ -1,8 +1,9 @@
-# make setup [EXTRA=cuda12|cuda13] | demo [FLAGS="--products 8"] | test | quick | check | lock | clean
+# make setup [EXTRA=cuda12|cuda13] | demo [FOLDER=demo/ FLAGS="--products 8"] | test | quick | check | lock | clean
 PYTHON ?= python3
 VENV   ?= .venv
 EXTRA  ?=
 FLAGS  ?=
+FOLDER ?= demo/
 BIN    := $(VENV)/bin
 comma  := ,
 EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
@@ -30,7 +31,7 @@ $(STAMP): pyproject.toml requirements.lock | $(BIN)/pip
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m jaxmask.demo demo/ $(FLAGS)
+	$(BIN)/python -m jaxmask.demo $(FOLDER) $(FLAGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
