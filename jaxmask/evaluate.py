@@ -22,7 +22,7 @@ from jaxmask.scores import STRATA, add, shares
 from jaxmask.split import recorded_split
 from jaxmask.sst import statistics_lines
 from jaxmask.truth import read_truth
-from preprocess.command import Failure, finish, log, run
+from preprocess.command import Failure, finish, log, run, sort_out
 from preprocess.errors import UserError
 from preprocess.files import whole_file, write_json
 from preprocess.flags import Parallel, check
@@ -174,17 +174,10 @@ def _noted_part(path: Path) -> str:
 
 
 def _scores(config: EvaluateConfig, jobs: Sequence[Job]) -> tuple[list[ProductScore], list[Failure]]:
-    scores: list[ProductScore] = []
-    failures: list[Failure] = []
     outcomes = map_items(
         score_product, jobs, workers=config.workers, scheduler=config.scheduler, label="evaluate", quiet=config.quiet
     )
-    for outcome in outcomes:
-        if outcome.value is None:
-            failures.append(Failure(str(outcome.item.mask), outcome.error or "unknown"))
-        else:
-            scores.append(outcome.value)
-    return scores, failures
+    return sort_out(outcomes, lambda job: job.mask)
 
 
 def _warn(scores: Sequence[ProductScore], part: str, left_out: int) -> None:

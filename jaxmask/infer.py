@@ -16,6 +16,7 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from jaxmask.maskfile import DEFAULT_THRESHOLD, MASK_SUFFIX, Mask, read_attributes, write_mask
+from jaxmask.mesh import use_cpu_only
 from jaxmask.model import Model, load_model
 from jaxmask.parts import part_finder
 from jaxmask.pixels import image
@@ -76,7 +77,7 @@ def main(config: InferConfig) -> int:
     """Predict what is not there yet; returns the exit code."""
     begun = time.monotonic()
     if config.cpu_only:
-        jax.config.update("jax_platforms", "cpu")
+        use_cpu_only()
     scenes = find_scenes(config.scenes)
     model = load_model(config.model, config.checkpoint)
     folder = writable_folder(config.predictions)

@@ -21,7 +21,7 @@ from jaxmask.unet import Params, structure
 from preprocess.errors import UserError
 
 CONFIG = "config.json"
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS_NAME = "checkpoints"
 DIGEST_LETTERS = 16
 
 
@@ -86,7 +86,7 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
         if features < 1 or not positive_weight > 0:
             raise ValueError("features and positive_weight must be above 0")
         graphdef, shapes = structure(features)
-        params = restore_params(folder / CHECKPOINTS, shapes, checkpoint)
+        params = restore_params(folder / CHECKPOINTS_NAME, shapes, checkpoint)
         return Model(
             graphdef=graphdef,
             params=params,

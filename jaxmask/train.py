@@ -26,6 +26,7 @@ from jaxmask.epochs import Plan, epoch_message, run_epochs
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.machine import this_machine
 from jaxmask.mesh import choose_launch, make_mesh, start_distributed, use_cpu_only
+from jaxmask.model import CHECKPOINTS_NAME
 from jaxmask.programs import Programs, make_programs
 from jaxmask.record import RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
 from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, write_parameters, write_results
@@ -36,8 +37,6 @@ from jaxmask.unet import count_parameters
 from preprocess.command import finish, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SAVED, EXIT_SOME_FAILED, UserError
 from preprocess.files import writable_folder
-
-CHECKPOINTS_NAME = "checkpoints"
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import tyro
 
@@ -27,6 +27,7 @@ from preprocess.errors import (
 )
 from preprocess.files import write_json
 from preprocess.flags import Output, Parallel, check
+from preprocess.pool import Item, Outcome, T
 
 __all__ = ["Failure", "Output", "Parallel", "Terminated", "check", "finish", "log", "print_summary", "run"]
 
@@ -106,6 +107,19 @@ def finish(
         listing.unlink(missing_ok=True)
     print_summary(config, summary | {"failures": [dataclasses.asdict(failure) for failure in failures]})
     return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def sort_out(
+    outcomes: Iterable[Outcome[Item, T]], label: Callable[[Item], object] = str
+) -> tuple[list[T], list[Failure]]:
+    """The values of the items that could be done, and the failures of the others, which `label` names."""
+    values, failures = [], []
+    for outcome in outcomes:
+        if outcome.error is not None:
+            failures.append(Failure(str(label(outcome.item)), outcome.error))
+        else:
+            values.append(cast(T, outcome.value))
+    return values, failures
 
 
 def print_summary(config: Output, summary: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from preprocess.command import Failure, Parallel, check, finish, log, run
+from preprocess.command import Parallel, check, finish, log, run, sort_out
 from preprocess.compose import make_scene
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, writable_folder
@@ -78,16 +78,11 @@ def main(config: ConvertConfig) -> int:
     products = find_products(config.products)
     output = writable_folder(config.output)
     _clear(output)
-    done: list[Converted] = []
-    failures: list[Failure] = []
     work = functools.partial(convert_product, config=config)
-    for outcome in map_items(
+    outcomes = map_items(
         work, products, workers=config.workers, scheduler=config.scheduler, label="convert", quiet=config.quiet
-    ):
-        if outcome.value is None:
-            failures.append(Failure(str(outcome.item), outcome.error or "no reason given"))
-        else:
-            done.append(outcome.value)
+    )
+    done, failures = sort_out(outcomes)
     _clear(output)
     return finish(config, _summary(done, len(products), output), failures, output)
 

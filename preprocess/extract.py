@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from preprocess.archive import DAMAGE, Archive, open_archive
-from preprocess.command import Failure, Parallel, finish, run
+from preprocess.command import Parallel, finish, run, sort_out
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, whole_folder, writable_folder
 from preprocess.manifest import ManifestEntry, parse_manifest
@@ -52,16 +52,11 @@ def main(config: ExtractConfig) -> int:
     """Unpack every zip that can be; return the exit code."""
     zips = find_zips(config.zips)
     output = writable_folder(config.output)
-    done: list[Extracted] = []
-    failures: list[Failure] = []
     work = functools.partial(extract_zip, output=output, verify=config.verify)
-    for outcome in map_items(
+    outcomes = map_items(
         work, zips, workers=config.workers, scheduler=config.scheduler, label="extract", quiet=config.quiet
-    ):
-        if outcome.value is None:
-            failures.append(Failure(str(outcome.item), outcome.error or "no reason given"))
-        else:
-            done.append(outcome.value)
+    )
+    done, failures = sort_out(outcomes)
     clear_leftovers(output)  # of workers that died
     return finish(config, _summary(done, len(zips), output), failures, output)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from preprocess.command import Failure, Parallel, check, finish, log, run
+from preprocess.command import Parallel, check, finish, log, run, sort_out
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, whole_file, writable_folder, write_json
 from preprocess.pool import map_items
@@ -78,17 +78,15 @@ def main(config: SimulateConfig) -> int:
     plans = plan_archive(config.products, config.size, config.seed + HELD_OUT_SEED * config.held_out)
     wanted = [plan for plan in plans if not _is_made(plan, archive)]
     jobs = [Job(plan, archive, config.size, config.held_out) for plan in wanted]
-    failures = []
-    for outcome in map_items(
+    outcomes = map_items(
         make_product,
         jobs,
         workers=config.workers,
         scheduler=config.scheduler,
         label="simulate",
         quiet=config.quiet,
-    ):
-        if outcome.error is not None:
-            failures.append(Failure(outcome.item.plan.name, outcome.error))
+    )
+    _, failures = sort_out(outcomes, lambda job: job.plan.name)
     for folder in (archive, truth):
         clear_leftovers(folder)  # of workers that died
     made = [plan for plan in plans if plan.name not in {failure.item for failure in failures}]
