@@ -42,7 +42,7 @@ def native_arrays(product: Product, factors: np.ndarray, *, label_rule: str, rad
     refs = np.empty((*shape, 6), np.float32)
     radiances = np.empty((*shape, 6), np.float32) if rads else None
     for index, (factor, irradiance) in enumerate(zip(factors, native_irradiance(product), strict=True)):
-        radiance = mean_2x2(product.radiance[index]) * float(factor)
+        radiance = mean_2x2(product.radiances[index].values()) * float(factor)
         refs[..., index] = reflectance(radiance, float(irradiance), mu0)
         if radiances is not None:
             radiances[..., index] = np.nan_to_num(radiance, nan=MISSING_RADIANCE)
@@ -66,12 +66,12 @@ def reference_arrays(product: Product, factors: np.ndarray, *, label_rule: str, 
     neighbour.
     """
     size = (REFERENCE_HEIGHT, REFERENCE_WIDTH)
-    shape, fine = product.bt.shape[1:], product.radiance.shape[1:]
+    shape, fine = product.bt.shape[1:], product.radiances[0].counts.shape
     mu0 = reference_cosine_of_sun(product.solar_zenith, product.grid_tie, product.grid_500m, *fine)
     refs = np.empty((*size, 6), np.float32)
     radiances = np.empty((*size, 6), np.float32) if rads else None
     for index, (factor, irradiance) in enumerate(zip(factors, reference_irradiance(product), strict=True)):
-        radiance = np.nan_to_num(product.radiance[index].astype(np.float64), copy=False) * factor
+        radiance = np.nan_to_num(product.radiances[index].values().astype(np.float64), copy=False) * factor
         refs[..., index] = reference_resize(reflectance(radiance, irradiance, mu0), *size)
         if radiances is not None:
             radiances[..., index] = reference_resize(radiance, *size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,6 +68,71 @@ class FlagField:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """An image as its file stores it: counts * scale + offset in its units, nothing where the count is `fill`.
+
+    Kept packed, a product takes half the memory, and counts can be averaged exactly.
+    """
+
+    counts: np.ndarray  # (rows, columns), i2 in every product seen
+    scale: float = 1.0
+    offset: float = 0.0
+    fill: float | None = None
+
+    def known(self) -> np.ndarray:
+        """Where a value is stored: bool, the shape of `counts`; infinity, which no instrument measures, is none."""
+        known = np.isfinite(self.counts) if self.counts.dtype.kind == "f" else np.ones(self.counts.shape, bool)
+        return known if self.fill is None else known & (self.counts != self.fill)
+
+    def values(self, dtype: str = "f4") -> np.ndarray:
+        """The image in its units, unpacked in float64 and cast to `dtype`, NaN where nothing is known."""
+        if self.counts.dtype == np.int16:
+            # One value for each of the 65536 counts: exact, and several times faster than arithmetic on the image.
+            every = replace(self, counts=np.arange(2**16, dtype=np.uint16).view(np.int16))
+            return every._unpacked().astype(dtype)[self.counts.view(np.uint16)]
+        return self._unpacked().astype(dtype)
+
+    def _unpacked(self) -> np.ndarray:
+        values = self.counts.astype(np.float64)
+        if self.scale != 1.0 or self.offset != 0.0:
+            values = values * self.scale + self.offset
+        values[~self.known()] = np.nan
+        return values
+
+
+@dataclass(frozen=True)
+class Oblique:
+    """The oblique view of a product, on its own, narrower grid: Ro x Co pixels of 1 km; as `Product` otherwise."""
+
+    radiances: tuple[Packed, ...]  # S1..S6 (2Ro, 2Co), mW m-2 sr-1 nm-1
+    radiance_exception: np.ndarray  # (6, 2Ro, 2Co) u1
+    bt: np.ndarray  # (3, Ro, Co) f4, K
+    bt_exception: np.ndarray  # (3, Ro, Co) u1
+    confidence: FlagField  # confidence_io (Ro, Co)
+    solar_zenith: np.ndarray  # (Ro, To) f8, degrees, on the oblique tie grid
+    irradiance: np.ndarray  # (6, detectors) f8
+    detector: np.ndarray | None  # as Product.detector, (2Ro, 2Co)
+    grid_500m: Grid
+    grid_1km: Grid
+    grid_tie: Grid
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where pixels really lie (m across and along the track), and the measurements that found no cell: orphans."""
+
+    x_1km: np.ndarray  # (R, C) f4
+    y_1km: np.ndarray
+    x_500m: np.ndarray  # (2R, 2C) f4
+    y_500m: np.ndarray
+    cosmetic_500m: np.ndarray  # (2R, 2C) bool: a neighbour's copy
+    orphan_x: np.ndarray  # (2R, O) f4, NaN where there is none; O may be 0
+    orphan_y: np.ndarray
+    orphan_radiances: tuple[Packed, ...]  # S1..S6 (2R, O)
+    orphan_exception: np.ndarray  # (6, 2R, O) u1
+
+
+@dataclass(frozen=True)
 class Product:
     """A nadir product: R x C pixels of 1 km, 2R x 2C of 500 m, R x T tie points; fill values are NaN."""
 
@@ -75,7 +140,7 @@ class Product:
     platform: str  # "S3A", "S3B", ...
     collection: str  # baseline collection: "002" .. "005", the last three digits of the name
     start_time: str  # ISO 8601, UTC
-    radiance: np.ndarray  # (6, 2R, 2C) f4, S1..S6, mW m-2 sr-1 nm-1
+    radiances: tuple[Packed, ...]  # S1..S6 (2R, 2C), mW m-2 sr-1 nm-1
     radiance_exception: np.ndarray  # (6, 2R, 2C) u1
     bt: np.ndarray  # (3, R, C) f4, S7..S9, K
     bt_exception: np.ndarray  # (3, R, C) u1
@@ -94,6 +159,10 @@ class Product:
     grid_1km: Grid
     grid_tie: Grid
     manifest_md5: str = ""  # of xfdumanifest.xml, which holds the MD5 of every file; "" without one
+    verified: bool = False  # every file read has the MD5 sum that the manifest gives
+    detector: np.ndarray | None = None  # (2R, 2C) u1, 255 unknown; read only where detectors' irradiances differ
+    positions: Positions | None = None  # read only for regridding by neighbours
+    oblique: Oblique | None = None  # read only if asked for
 
     def flag(self, field: str, meaning: str) -> np.ndarray:
         """Where the flag `meaning` of `field` ("confidence", "cloud", "bayes") is set: bool (R, C)."""

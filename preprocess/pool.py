@@ -174,7 +174,7 @@ def _dask_client(scheduler: str) -> tuple[Any, Any]:
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise UserError("--scheduler needs the package 'distributed': pip install 'jaxmask[dask]'") from error
+        raise UserError("--scheduler needs the package 'distributed': pip install 'jaxmask[cluster]'") from error
     try:
         return Client(scheduler, timeout="20s"), as_completed
     except (OSError, ValueError) as error:

@@ -88,11 +88,11 @@ def read_identity(source: Source) -> Fields:
 def _read_solar(source: Source, shape: Shape) -> Fields:
     """S1..S6 at 500 m, their exceptions, irradiances and grid."""
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the 1 km grid {shape}"
-    radiance, exceptions = np.empty((6, *fine), np.float32), np.empty((6, *fine), np.uint8)
-    irradiance = []
+    exceptions = np.empty((6, *fine), np.uint8)
+    radiances, irradiance = [], []
     for index, channel in enumerate(SOLAR_CHANNELS):
         with open_file(source, f"{channel}_radiance_an.nc") as file:
-            radiance[index] = file.physical(f"{channel}_radiance_an", fine, why)
+            radiances.append(file.packed(f"{channel}_radiance_an", fine, why))
             exceptions[index] = file.raw(f"{channel}_exception_an", fine, why)
             grid = file.grid()
         with open_file(source, f"{channel}_quality_an.nc") as file:
@@ -102,7 +102,7 @@ def _read_solar(source: Source, shape: Shape) -> Fields:
                 raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {by_detector}")
             irradiance.append(np.where(by_detector > 0, by_detector, np.nan))
     return {
-        "radiance": radiance,
+        "radiances": tuple(radiances),
         "radiance_exception": exceptions,
         "irradiance": _stack_detectors(irradiance),
         "grid_500m": grid,

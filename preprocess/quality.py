@@ -60,10 +60,10 @@ def measured_channels(product: Product, sun_up: np.ndarray) -> np.ndarray:
     genuine = ~product.flag("confidence", "cosmetic")
     lit = genuine & sun_up
     measured = np.zeros(sun_up.shape, np.uint16)
-    for index, (radiance, exception) in enumerate(zip(product.radiance, product.radiance_exception, strict=True)):
-        some = any_2x2(~np.isnan(radiance) & (exception & ~allowed == 0))
+    for index, (packed, exception) in enumerate(zip(product.radiances, product.radiance_exception, strict=True)):
+        some = any_2x2(packed.known() & (exception & ~allowed == 0))
         measured |= (some & lit).astype(np.uint16) << np.uint16(index)
-    for index, (bt, exception) in enumerate(zip(product.bt, product.bt_exception, strict=True), len(product.radiance)):
+    for index, (bt, exception) in enumerate(zip(product.bt, product.bt_exception, strict=True), len(product.radiances)):
         whole = ~np.isnan(bt) & (exception & ~allowed == 0)
         measured |= (whole & genuine).astype(np.uint16) << np.uint16(index)
     return measured

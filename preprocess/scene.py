@@ -26,9 +26,9 @@ class SceneInfo:
     start_time: str  # ISO 8601, UTC
     collection: str  # baseline collection, "002": the last three digits of the name
     convention: str  # "native" or "reference"
-    calibration: str  # "none" or "notice"
-    regridding: str  # "mean" (2 x 2, of valid pixels) or "resize" (the original's)
-    label_rule: str  # cloud is "any" bit of bayes_in, or the bit of this name
+    calibration: str  # "none", "notice", or a user's factors in words: calibration.py
+    regridding: str  # "mean" (2 x 2, of valid pixels), "neighbours" or "resize" (the original's)
+    label_rule: str  # where the label says cloud: labels.py
     labelled: bool  # False where bayes_in was never computed
     day: bool  # every pixel has the day bit
     rows_cropped: int  # rows of the product that the common size cut off
@@ -39,6 +39,13 @@ class SceneInfo:
     irradiances: tuple[float, ...]  # S1..S6, mW m-2 nm-1
     sun_distance_au: float  # NaN if unknown; recorded, not applied
     manifest_md5: str = ""  # of the product's manifest: tells another version of the same name; "" if unknown
+    verified: bool = False  # every file read had the MD5 sum of the manifest
+    columns_cropped: int = 0
+    calibration_factors: tuple[float, ...] = ()  # what the radiances of S1..S6 were multiplied by
+    views: str = "nadir"  # or "nadir,oblique"
+    oblique_track_offset: int = 0  # of the oblique view's own 1 km grid
+    oblique_start_offset: int = 0
+    oblique_calibration_factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class Scene:
     latitude: np.ndarray  # (H, W) f4, degrees north, NaN outside
     longitude: np.ndarray  # (H, W) f4, degrees east, NaN outside
     info: SceneInfo
+    texture: np.ndarray | None = None  # (H, W, 6) f4, standard deviation of reflectance among a pixel's neighbours
+    oblique_refs: np.ndarray | None = None  # (H, W, 6) f4: the oblique view, laid on the nadir grid; missing as refs
+    oblique_bts: np.ndarray | None = None  # (H, W, 3) f4, K
+    oblique_valid: np.ndarray | None = None  # (H, W, 1) u1, 1 where oblique S8 and S9 hold data
+    oblique_measured: np.ndarray | None = None  # (H, W) u2, as `measured`
 
 
 def fit(scene: Scene, height: int, width: int) -> Scene:
@@ -77,7 +89,8 @@ def fit(scene: Scene, height: int, width: int) -> Scene:
         for name, missing in (MISSING if scene.info.labelled else MISSING | {"bayes": UNLABELLED}).items()
         if getattr(scene, name) is not None
     }
-    return replace(scene, **arrays, info=replace(scene.info, rows_cropped=max(0, scene.info.rows - height)))
+    rows, columns = max(0, scene.info.rows - height), max(0, scene.info.columns - width)
+    return replace(scene, **arrays, info=replace(scene.info, rows_cropped=rows, columns_cropped=columns))
 
 
 # What a pixel outside the product holds, for each array of a native scene.
@@ -93,6 +106,11 @@ MISSING = {
     "flags": 0,
     "latitude": np.nan,
     "longitude": np.nan,
+    "texture": 0,
+    "oblique_refs": MISSING_REFLECTANCE,
+    "oblique_bts": MISSING_TEMPERATURE_K,
+    "oblique_valid": 0,
+    "oblique_measured": 0,
 }
 
 

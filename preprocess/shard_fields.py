@@ -35,6 +35,11 @@ FIELDS = (
     ShardField("flags", 0, "uint16", "1", "confidence_in"),
     ShardField("latitude", 0, "float32", "degrees_north", "latitude"),
     ShardField("longitude", 0, "float32", "degrees_east", "longitude"),
+    ShardField("texture", 6, "float32", "1", "standard deviation of 500 m reflectances of S1 to S6", optional=True),
+    ShardField("oblique_refs", 6, "float32", "1", "oblique reflectance of S1 to S6 (experimental)", optional=True),
+    ShardField("oblique_bts", 3, "float32", "K", "oblique temperature of S7 to S9 (experimental)", optional=True),
+    ShardField("oblique_valid", 1, "uint8", "1", "1 where oblique S8 and S9 hold data (experimental)", optional=True),
+    ShardField("oblique_measured", 0, "uint16", "1", "measured, of the oblique view (experimental)", optional=True),
 )
 BY_NAME = {field.name: field for field in FIELDS}
 

@@ -22,7 +22,7 @@ def summarise_product(product: Product) -> dict[str, Any]:
     channels = {
         channel: _range(values, ~np.isnan(values), unit)
         for names, stack, unit in (
-            (SOLAR_CHANNELS, product.radiance, RADIANCE_UNIT),
+            (SOLAR_CHANNELS, [packed.values() for packed in product.radiances], RADIANCE_UNIT),
             (THERMAL_CHANNELS, product.bt, "K"),
         )
         for channel, values in zip(names, stack, strict=True)

@@ -10,7 +10,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid, Product
+from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid, Packed, Product
 
 NAME = "S3A_SL_1_RBT____20180531T102338_20180531T102638_20180601T151044_0179_031_336_2160_LN2_O_NT_002"
 BITS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -46,7 +46,7 @@ def make_product(rows: int = 4, columns: int = 4, **changes: Any) -> Product:
         "platform": "S3A",
         "collection": "002",
         "start_time": "2018-05-31T10:23:38Z",
-        "radiance": np.full(fine, 100, np.float32),
+        "radiances": tuple(Packed(np.full(fine[1:], 100, np.float32)) for _ in range(6)),
         "radiance_exception": np.zeros(fine, np.uint8),
         "bt": np.full((3, *coarse), 280, np.float32),
         "bt_exception": np.zeros((3, *coarse), np.uint8),

@@ -7,7 +7,7 @@ import pytest
 
 from preprocess.compose import make_scene
 from preprocess.errors import UserError
-from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid
+from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid, Packed
 from preprocess.scene import Scene, fit
 from tests.products import (
     COSMETIC,
@@ -61,9 +61,9 @@ def test_radiances_are_left_out_unless_asked_for() -> None:
 
 def test_fill_is_left_out_of_the_mean_and_missing_pixels_hold_the_missing_values() -> None:
     product = make_product()
-    product.radiance[1, 0, 0] = np.nan  # one of four: the mean is of the other three
-    product.radiance[1, 0, 1] = 400
-    product.radiance[2, 2:4, 2:4] = np.nan  # all four of pixel (1, 1)
+    product.radiances[1].counts[0, 0] = np.nan  # one of four: the mean is of the other three
+    product.radiances[1].counts[0, 1] = 400
+    product.radiances[2].counts[2:4, 2:4] = np.nan  # all four of pixel (1, 1)
     product.bt[0, 3, 3] = np.nan
     scene = make_scene(product, rads=True)
     np.testing.assert_allclose(scene.refs[0, 0, 1], 2.0, rtol=3e-7)  # mean(400, 100, 100) = 200
@@ -78,7 +78,7 @@ def test_fill_is_left_out_of_the_mean_and_missing_pixels_hold_the_missing_values
 
 
 def test_a_product_of_fill_alone_holds_no_nan_and_measures_nothing() -> None:
-    product = make_product(radiance=np.full((6, 8, 8), np.nan, "f4"), bt=np.full((3, 4, 4), np.nan, "f4"))
+    product = make_product(radiances=(Packed(np.full((8, 8), np.nan, "f4")),) * 6, bt=np.full((3, 4, 4), np.nan, "f4"))
     scene = make_scene(product)
     np.testing.assert_array_equal(scene.refs, np.zeros((4, 4, 6)))
     np.testing.assert_array_equal(scene.bts, np.full((4, 4, 3), 270))
@@ -273,7 +273,8 @@ def test_fit_to_the_same_size_changes_nothing() -> None:
 def reference_scene() -> Scene:
     """A 4 x 5 product with a fill corner and one cloudy pixel, in the reference convention."""
     product = make_product(rows=4, columns=5)
-    product.radiance[:, :2, :2] = np.nan
+    for packed in product.radiances:
+        packed.counts[:2, :2] = np.nan
     product.bt[:, 0, 0] = np.nan
     product.flags["bayes"].values[3, 4] = 255
     product.flags["bayes"].values[3, 3] = 2

@@ -114,7 +114,7 @@ def test_native_sun_is_the_one_of_each_pixels_own_row(product: Product, native: 
 def test_native_division_at_1_km_agrees_with_the_mean_of_500_m_reflectances(product: Product, native: Scene) -> None:
     """At 88 degrees 350 m change mu0 by tan(88) * 350 m / earth radius = 0.16 %, twice that at uneven tie rows."""
     fine = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_500m, 2396, 3000)
-    refs = reflectance(product.radiance[1].astype(np.float64), product.irradiance[1, 0], cosine_of_sun(fine))
+    refs = reflectance(product.radiances[1].values().astype(np.float64), product.irradiance[1, 0], cosine_of_sun(fine))
     means = refs.reshape(1198, 2, 1500, 2).mean((1, 3))
     both = np.isfinite(means) & (native.refs[..., 1] > 0)
     assert both.mean() > 0.8
@@ -135,7 +135,7 @@ def test_satpy_reads_the_same_radiances_and_temperatures(product: Product, folde
         radiance, temperature = (np.asarray(theirs[name].values) for name in ("S1", "S8"))
     factor = calibration_factors("notice", product.collection)[0]
     # Ours are float32.
-    np.testing.assert_allclose(product.radiance[0] * factor, radiance, rtol=3e-7)
+    np.testing.assert_allclose(product.radiances[0].values() * factor, radiance, rtol=3e-7)
     np.testing.assert_allclose(product.bt[1], temperature, rtol=3e-7)
 
 

@@ -161,7 +161,12 @@ def test_our_reader_gives_what_was_written(tmp_path: Path, scene: SimulatedScene
     assert np.isin(np.round(product.bt[1][cosmetic], 2), np.round(scene.observation.bt[1], 2)).all()
     own = product.radiance_exception[0] == 0
     assert own.any()
-    assert np.allclose(product.radiance[:, own], scene.observation.radiance[:, own], rtol=0, atol=1e-4)
+    assert np.allclose(
+        np.stack([packed.values() for packed in product.radiances])[:, own],
+        scene.observation.radiance[:, own],
+        rtol=0,
+        atol=1e-4,
+    )
     assert np.abs(product.latitude - scene.geometry.latitude_in).max() < 1e-5  # float32 of degrees
     assert product.grid_500m.track_offset == 2 * product.grid_1km.track_offset == -600
     assert abs(product.sun_distance_au - sun_distance_au(plan.start)) < 1e-9
