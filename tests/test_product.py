@@ -221,7 +221,7 @@ def replace(file: str, variable: str, data: np.ndarray | None, **attributes: obj
         ),
         (
             replace("S9_BT_in.nc", "S9_BT_in", None, scale_factor="a hundredth"),
-            "S9_BT_in.nc: scale_factor, add_offset and _FillValue of variable S9_BT_in must be numbers .*a hundredth.*fetch",
+            "S9_BT_in.nc: scale_factor, add_offset and _FillValue of variable S9_BT_in must be .*a hundredth.*fetch",
         ),
         (
             replace("geodetic_in.nc", "latitude_in", np.zeros((4, 5), np.int32)),
