@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from preprocess.calibration import calibration_factors
 from preprocess.conventions import native_arrays, native_irradiance, reference_arrays, reference_irradiance
 from preprocess.errors import UserError
+from preprocess.labels import is_labelled
 from preprocess.level1 import Product
-from preprocess.quality import is_labelled
-from preprocess.radiometry import calibration_factors
 from preprocess.scene import Scene, SceneInfo
 
 CONVENTIONS = ("native", "reference")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from preprocess.grid import mean_2x2, nearest, reference_resize, reference_resize_flag
+from preprocess.labels import cloudy_pixels, labelled_pixels
 from preprocess.level1 import Product
-from preprocess.quality import cloudy_pixels, labelled_pixels, measured_channels, standard_flags, valid_pixels
+from preprocess.quality import measured_channels, standard_flags, valid_pixels
 from preprocess.radiometry import cosine_of_sun, interpolate_zenith, reference_cosine_of_sun, reflectance
 from preprocess.scene import (
     MISSING_RADIANCE,

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from preprocess.labels import is_labelled, labelled_pixels
 from preprocess.level1 import CONFIDENCE_BITS, SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Product
-from preprocess.quality import is_labelled, labelled_pixels, valid_pixels
+from preprocess.quality import valid_pixels
 from preprocess.scene import Scene, fit
 
 RADIANCE_UNIT = "mW m-2 sr-1 nm-1"

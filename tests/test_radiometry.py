@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_interp_spline
 
-from preprocess.errors import UserError
 from preprocess.level1 import Grid
 from preprocess.radiometry import (
-    calibration_factors,
     cosine_of_sun,
     interpolate_zenith,
     reference_cosine_of_sun,
@@ -20,18 +18,6 @@ from preprocess.radiometry import (
 
 PIXELS, FINE, TIES = Grid(1000, 1000, 998, 4081), Grid(500, 500, 1996, 4081), Grid(16000, 1000, 64, 4081)
 SMALL, SMALL_FINE, SMALL_TIES = Grid(1000, 1000, 40, 7), Grid(500, 500, 80, 7), Grid(16000, 1000, 4, 7)
-
-
-def test_notice_factors_count_below_collection_005_only() -> None:
-    notice = [0.97, 0.98, 0.98, 1.0, 1.11, 1.13]
-    for collection, expected in (("002", notice), ("004", notice), ("005", [1.0] * 6), ("006", [1.0] * 6)):
-        np.testing.assert_array_equal(calibration_factors("notice", collection), expected)
-        np.testing.assert_array_equal(calibration_factors("none", collection), [1.0] * 6)
-
-
-def test_unknown_calibration_is_refused() -> None:
-    with pytest.raises(UserError, match="--calibration must be one of none, notice; found vicarious"):
-        calibration_factors("vicarious", "002")
 
 
 @pytest.mark.quick

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from scipy.interpolate import make_interp_spline
 
+from preprocess.calibration import calibration_factors
 from preprocess.command import run
 from preprocess.compose import make_scene
 from preprocess.convert import ConvertConfig, main
 from preprocess.level1 import Product
 from preprocess.product import read_product
-from preprocess.radiometry import calibration_factors, cosine_of_sun, interpolate_zenith, reflectance
+from preprocess.radiometry import cosine_of_sun, interpolate_zenith, reflectance
 from preprocess.scene import Scene, fit
 from preprocess.shard import read_shard, write_shard
 from preprocess.summary import summarise_product
