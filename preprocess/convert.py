@@ -131,7 +131,7 @@ def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInf
     """
     try:
         info = read_info(shard)
-        height, width, rads = read_layout(shard)
+        height, width, extra = read_layout(shard)
     except UserError as error:
         log.warning("made again: %s", error)
         return None
@@ -141,7 +141,7 @@ def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInf
         ("calibration", info.calibration, config.calibration),
         ("label", info.label_rule, config.label),
         ("shape", f"{height}x{width}", f"{wanted[0]}x{wanted[1]}"),
-        ("rads", str(rads), str(config.rads)),
+        ("rads", str("rads" in extra), str(config.rads)),
     )
     for flag, found, asked in settings:
         if found != asked:

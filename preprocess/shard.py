@@ -66,12 +66,12 @@ def read_info(path: Path) -> SceneInfo:
         return _info(file, path)
 
 
-def read_layout(path: Path) -> tuple[int, int, bool]:
-    """Height, width, and whether the radiances are there."""
+def read_layout(path: Path) -> tuple[int, int, frozenset[str]]:
+    """Height, width, and which of the optional datasets are there."""
     with _open(path) as file:
         _info(file, path)
         height, width = file["refs"].shape[:2]
-        return height, width, "rads" in file
+        return height, width, frozenset(field.name for field in FIELDS if field.optional and field.name in file)
 
 
 def read_window(

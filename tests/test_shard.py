@@ -49,7 +49,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, getattr(scene, field.name))
         assert array.dtype == field.dtype
     assert read_info(path) == scene.info
-    assert read_layout(path) == (10, 12, True)
+    assert read_layout(path) == (10, 12, {"rads"})
     assert validate(path) == scene.info
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -57,7 +57,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_radiances_are_optional(tmp_path: Path) -> None:
     write_shard(tmp_path / "x.hdf", random_scene(rads=False))
     assert read_shard(tmp_path / "x.hdf").rads is None
-    assert read_layout(tmp_path / "x.hdf") == (10, 12, False)
+    assert read_layout(tmp_path / "x.hdf") == (10, 12, set())
     with pytest.raises(UserError, match="no dataset 'rads'; make the shard again"):
         read_window(tmp_path / "x.hdf", slice(0, 1), slice(0, 1), ("rads",))
 
