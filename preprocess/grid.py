@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 from skimage.transform import resize
+
+from preprocess.level1 import Packed, Product
+
+
+class GriddedChannel(NamedTuple):
+    """One solar channel brought from 500 m to the 1 km grid (R, C), in the radiance's units, uncalibrated."""
+
+    radiance: np.ndarray  # f4, NaN where none
+    measured: np.ndarray  # bool: a measurement with no exception but saturation is in it; sun and cosmetic pixels apart
+    deviation: np.ndarray | None = None  # f4, standard deviation among what was averaged, NaN where none
+    # f4, the mean of radiance * (mean irradiance / the irradiance of its own detector); None where detectors are equal
+    equalised: np.ndarray | None = None
+
+
+def mean_channels(product: Product) -> Iterator[GriddedChannel]:
+    """S1..S6 by the mean of the valid 2 x 2 pixels of 500 m that a pixel of 1 km covers."""
+    allowed = np.uint8(product.flags["exception"].mask("saturation"))
+    for packed, exception in zip(product.radiances, product.radiance_exception, strict=True):
+        yield GriddedChannel(mean_packed(packed), any_2x2(packed.known() & (exception & ~allowed == 0)))
+
+
+def mean_packed(packed: Packed) -> np.ndarray:
+    """Mean over the known of each 2 x 2 counts, in the image's units: (2R, 2C) -> (R, C) f4, NaN where none is."""
+    return mean_2x2(packed.values())
 
 
 def mean_2x2(fine: np.ndarray) -> np.ndarray:

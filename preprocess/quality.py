@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from preprocess.grid import any_2x2
 from preprocess.level1 import CONFIDENCE_BITS, FlagField, Product
 
 
@@ -13,18 +14,17 @@ def valid_pixels(product: Product) -> np.ndarray:
     return ~np.isnan(product.bt[1:]).any(axis=0)
 
 
-def measured_channels(product: Product, sun_up: np.ndarray) -> np.ndarray:
+def measured_channels(product: Product, solar: Iterable[np.ndarray], sun_up: np.ndarray) -> np.ndarray:
     """Bit c-1 set where the value of channel Sc is a measurement: u2 (R, C).
 
-    S7..S9: not fill, no exception but saturation, not cosmetic. S1..S6: the same for at least one of the four
-    500 m pixels that are averaged (cosmetic is known at 1 km only), and the sun is up (`sun_up`, bool (R, C)).
+    S7..S9: not fill, no exception but saturation, not cosmetic. S1..S6: where `solar` (bool (R, C) each, of
+    `GriddedChannel`) says so, the pixel is not cosmetic and the sun is up (`sun_up`, bool (R, C)).
     """
     allowed = np.uint8(product.flags["exception"].mask("saturation"))
     genuine = ~product.flag("confidence", "cosmetic")
     lit = genuine & sun_up
     measured = np.zeros(sun_up.shape, np.uint16)
-    for index, (packed, exception) in enumerate(zip(product.radiances, product.radiance_exception, strict=True)):
-        some = any_2x2(packed.known() & (exception & ~allowed == 0))
+    for index, some in enumerate(solar):
         measured |= (some & lit).astype(np.uint16) << np.uint16(index)
     for index, (bt, exception) in enumerate(zip(product.bt, product.bt_exception, strict=True), len(product.radiances)):
         whole = ~np.isnan(bt) & (exception & ~allowed == 0)
