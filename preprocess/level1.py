@@ -109,9 +109,11 @@ class Oblique:
     bt: np.ndarray  # (3, Ro, Co) f4, K
     bt_exception: np.ndarray  # (3, Ro, Co) u1
     confidence: FlagField  # confidence_io (Ro, Co)
-    solar_zenith: np.ndarray  # (Ro, To) f8, degrees, on the oblique tie grid
+    solar_zenith: np.ndarray  # (Rt, To) f8, degrees, on the oblique tie grid, whose rows may be others than Ro
     irradiance: np.ndarray  # (6, detectors) f8
     detector: np.ndarray | None  # as Product.detector, (2Ro, 2Co)
+    latitude: np.ndarray  # (Ro, Co) f4, degrees north
+    longitude: np.ndarray  # (Ro, Co) f4, degrees east
     grid_500m: Grid
     grid_1km: Grid
     grid_tie: Grid

@@ -11,6 +11,7 @@ from preprocess.errors import UserError
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid, Product
 from preprocess.names import SUFFIX, parse_name
 from preprocess.netcdf import OpenFile, Source, open_file, open_source
+from preprocess.oblique import read_oblique
 from preprocess.sources import find_products
 
 __all__ = ["REQUIRED_FILES", "Product", "find_products", "read_product"]
@@ -31,8 +32,10 @@ Shape = tuple[int, int]
 Fields = dict[str, Any]
 
 
-def read_product(path: Path) -> Product:
+def read_product(path: Path, *, oblique: bool = False) -> Product:
     """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is opened once and closed.
+
+    With `oblique`, the oblique view too.
 
     Raises UserError naming the file and variable if one is missing, damaged, or of the wrong shape or kind.
     """
@@ -48,6 +51,7 @@ def read_product(path: Path) -> Product:
             **flags,
             **_read_positions(source, shape),
             **_read_geometry(source, thermal["grid_1km"], shape),
+            oblique=read_oblique(source) if oblique else None,
         )
 
 
