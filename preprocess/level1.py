@@ -132,6 +132,7 @@ class Positions:
     orphan_y: np.ndarray
     orphan_radiances: tuple[Packed, ...]  # S1..S6 (2R, O)
     orphan_exception: np.ndarray  # (6, 2R, O) u1
+    orphan_detector: np.ndarray | None = None  # (2R, O) u1, as Product.detector, and read where that is
 
 
 @dataclass(frozen=True)
