@@ -12,6 +12,7 @@ from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid,
 from preprocess.names import SUFFIX, parse_name
 from preprocess.netcdf import OpenFile, Source, open_file, open_source
 from preprocess.oblique import read_oblique
+from preprocess.positions import read_positions
 from preprocess.sources import find_products
 
 __all__ = ["REQUIRED_FILES", "Product", "find_products", "read_product"]
@@ -32,14 +33,15 @@ Shape = tuple[int, int]
 Fields = dict[str, Any]
 
 
-def read_product(path: Path, *, oblique: bool = False) -> Product:
-    """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is opened once and closed.
+def read_product(path: Path, *, positions: bool = False, oblique: bool = False, verify: bool = True) -> Product:
+    """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is read once.
 
-    With `oblique`, the oblique view too.
-
-    Raises UserError naming the file and variable if one is missing, damaged, or of the wrong shape or kind.
+    With `verify`, each must have the size and MD5 sum that the product's manifest gives; a product without a
+    manifest is read too, and is not `verified`. `positions` and `oblique` read what regridding by neighbours and the
+    oblique view need. Raises UserError naming the file and variable if one is missing, damaged, or of the wrong
+    shape or kind.
     """
-    with open_source(path) as source:
+    with open_source(path, verify=verify) as source:
         identity = read_identity(source)
         thermal, shape = _read_thermal(source)
         flags = _read_flags(source, shape)
@@ -51,23 +53,24 @@ def read_product(path: Path, *, oblique: bool = False) -> Product:
             **flags,
             **_read_positions(source, shape),
             **_read_geometry(source, thermal["grid_1km"], shape),
-            oblique=read_oblique(source) if oblique else None,
+            verified=source.verified,
         )
 
 
 def _read_thermal(source: Source) -> tuple[Fields, Shape]:
     """S7..S9, their exceptions and grid, and that grid's shape (R, C)."""
-    with open_file(source, "S7_BT_in.nc") as file:
-        fields: Fields = {"start_time": str(file.attribute("start_time")), "grid_1km": file.grid()}
-        shape = file.shape("S7_BT_in")
-    bt, exceptions = np.empty((3, *shape), np.float32), np.empty((3, *shape), np.uint8)
+    fields: Fields = {}
     for index, channel in enumerate(THERMAL_CHANNELS):
         with open_file(source, f"{channel}_BT_in.nc") as file:
-            bt[index] = file.physical(f"{channel}_BT_in", shape, " as S7_BT_in")
+            if not fields:
+                shape = file.shape(f"{channel}_BT_in")
+                fields = {"start_time": str(file.attribute("start_time")), "grid_1km": file.grid()}
+                fields |= {"bt": np.empty((3, *shape), np.float32), "bt_exception": np.empty((3, *shape), np.uint8)}
+            fields["bt"][index] = file.physical(f"{channel}_BT_in", shape, " as S7_BT_in")
             exception = file.flags(f"{channel}_exception_in", shape)
             _check_meanings(file, f"{channel}_exception_in", exception, NEEDED_EXCEPTIONS)
-            exceptions[index] = exception.values
-    return fields | {"bt": bt, "bt_exception": exceptions, "exception": exception}, shape
+            fields["bt_exception"][index] = exception.values
+    return fields | {"exception": exception}, shape
 
 
 def read_identity(source: Source) -> Fields:
