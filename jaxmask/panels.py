@@ -19,6 +19,7 @@ from PIL import Image
 
 from jaxmask import colour
 from jaxmask.figures import PROBABILITY_COLOURS
+from preprocess.colour import shrink
 
 PANEL_TITLES = ("false colour", "Bayes label", "U-Net output", "disagreement")
 WIDE_PIXELS = 1600
@@ -91,12 +92,12 @@ def wide_picture(scenes: Sequence[ScenePictures]) -> bytes:
 
 
 def _coarser(scene: ScenePictures, columns: int) -> ScenePictures:
-    return replace(scene, pictures=tuple(colour.shrink(picture, columns) for picture in scene.pictures))
+    return replace(scene, pictures=tuple(shrink(picture, columns) for picture in scene.pictures))
 
 
 def _palette(scenes: Sequence[ScenePictures], colours: int) -> Image.Image:
     """The maps' own colours, greys for letters, a third as many for probabilities, `colours` for false colour."""
-    thumbs = np.concatenate([colour.shrink(scene.pictures[0], 200).reshape(-1, 3) for scene in scenes])
+    thumbs = np.concatenate([shrink(scene.pictures[0], 200).reshape(-1, 3) for scene in scenes])
     adaptive = Image.fromarray(thumbs[None]).quantize(colours).getpalette() or []
     keys = [channel for _, rgb in DISAGREEMENT_KEY for channel in rgb]
     greys = [level for level in range(0, 256, 17) for _ in range(3)]

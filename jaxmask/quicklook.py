@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxmask import panels
-from jaxmask.colour import daylight, false_colour
+from preprocess.colour import daylight, false_colour
 from preprocess.errors import UserError
 from preprocess.files import whole_file
 from preprocess.scene import Scene

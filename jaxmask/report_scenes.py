@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxmask import panels
-from jaxmask.colour import daylight, false_colour, shrink
 from jaxmask.maskfile import read_mask
 from jaxmask.panels import PANEL_TITLES, ScenePictures
 from jaxmask.report_numbers import Record, share, spoken
 from jaxmask.report_page import Panel, SceneView
 from jaxmask.run_record import Run
+from preprocess.colour import daylight, false_colour, shrink
 from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.scene import Scene
 from preprocess.shard import read_shard, read_window

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxmask import colour
+from preprocess.colour import Rgb, daylight, false_colour, shrink
 
 
 def _pixel(refs: dict[int, float], s8_k: float) -> tuple[np.ndarray, np.ndarray]:
@@ -21,24 +22,24 @@ def _pixel(refs: dict[int, float], s8_k: float) -> tuple[np.ndarray, np.ndarray]
 def test_red_green_blue_are_1600_870_and_660_nm() -> None:
     refs, bts = _pixel({5: 0.9, 3: 0.45, 2: 0.0}, 280)
     # full scale is 0.9; 0.5 ** (1 / 1.7) = 0.6652, times 255 = 169.6; exact after rounding
-    assert colour.false_colour(refs, bts, np.ones((1, 1), bool))[0, 0].tolist() == [255, 170, 0]
+    assert false_colour(refs, bts, np.ones((1, 1), bool))[0, 0].tolist() == [255, 170, 0]
 
 
 def test_by_night_cold_is_bright() -> None:
     # 205 K is white, 305 K black, 255 K half way: 127.5 rounds to the even 128
     for s8_k, grey in ((205, 255), (180, 255), (305, 0), (320, 0), (255, 128)):
         refs, bts = _pixel({5: 0.9, 3: 0.9, 2: 0.9}, s8_k)
-        assert colour.false_colour(refs, bts, np.zeros((1, 1), bool))[0, 0].tolist() == [grey] * 3
+        assert false_colour(refs, bts, np.zeros((1, 1), bool))[0, 0].tolist() == [grey] * 3
 
 
 def test_day_and_night_meet_in_one_picture_and_fill_is_grey() -> None:
     refs, bts = np.zeros((2, 2, 6), np.float32), np.full((2, 2, 3), 205, np.float32)
     refs[0, 0, 1] = 0.9
     refs[1, 1] = np.nan
-    day = colour.daylight(refs)
+    day = daylight(refs)
     assert day.tolist() == [[True, False], [False, False]]
     day[1, 1] = True
-    picture = colour.false_colour(refs, bts, day, valid=np.array([[True, True], [False, True]]))
+    picture = false_colour(refs, bts, day, valid=np.array([[True, True], [False, True]]))
     assert picture[0, 0].tolist() == [0, 0, 255]
     assert picture[0, 1].tolist() == [255, 255, 255]
     assert picture[1, 0].tolist() == list(colour.NO_DATA), "not valid"
@@ -71,12 +72,12 @@ def test_probability_takes_the_row_of_its_share() -> None:
 def test_shrink_averages_whole_blocks() -> None:
     picture = np.zeros((5, 6, 3), np.uint8)
     picture[:2, :2, 0] = [[0, 10], [20, 30]]
-    small = colour.shrink(picture, 3)
+    small = shrink(picture, 3)
     assert small.shape == (2, 3, 3)
     assert small[0, 0].tolist() == [15, 0, 0]
     assert not small[0, 1:].any()
-    np.testing.assert_array_equal(colour.shrink(picture, 6), picture)
-    assert colour.shrink(picture, 5).shape == (2, 3, 3), "6 columns need blocks of 2 to come under 5"
+    np.testing.assert_array_equal(shrink(picture, 6), picture)
+    assert shrink(picture, 5).shape == (2, 3, 3), "6 columns need blocks of 2 to come under 5"
 
 
 def test_hexadecimal() -> None:
@@ -86,7 +87,7 @@ def test_hexadecimal() -> None:
 def test_clear_no_data_and_cloud_differ_in_lightness() -> None:
     """WCAG relative luminance: a grey print still tells them apart."""
 
-    def luminance(rgb: colour.Rgb) -> float:
+    def luminance(rgb: Rgb) -> float:
         linear = [(c / 255) / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
