@@ -51,6 +51,8 @@ class SimulateConfig(Parallel):
     """Pixels of 1 km in a product: small about 258 x 384, full about 1200 x 1500."""
     seed: int = 0
     """Seed of everything; the same gives the same archive, whatever the number of workers."""
+    views: Literal["nadir", "nadir,oblique"] = "nadir"
+    """Views whose files a product holds; nadir's are the same either way."""
     held_out: bool = False
     """Draw clouds, aerosol and the label's prior from other distributions than usual, at other places: to judge on."""
 
@@ -68,6 +70,7 @@ class Job:
     archive: Path
     size: str
     held_out: bool
+    views: str
 
 
 def main(config: SimulateConfig) -> int:
@@ -77,7 +80,7 @@ def main(config: SimulateConfig) -> int:
     truth = writable_folder(archive / "truth")
     plans = plan_archive(config.products, config.size, config.seed + HELD_OUT_SEED * config.held_out)
     wanted = [plan for plan in plans if not _is_made(plan, archive)]
-    jobs = [Job(plan, archive, config.size, config.held_out) for plan in wanted]
+    jobs = [Job(plan, archive, config.size, config.held_out, config.views) for plan in wanted]
     outcomes = map_items(
         make_product,
         jobs,
@@ -95,7 +98,8 @@ def main(config: SimulateConfig) -> int:
 
 def make_product(job: Job) -> str:
     """Simulate one product and write its zip, then its truth: the truth's presence says that both are there."""
-    scene = simulate_scene(make_geometry(job.plan), IRRADIANCES, HELD_OUT if job.held_out else DEFAULT)
+    parameters = HELD_OUT if job.held_out else DEFAULT
+    scene = simulate_scene(make_geometry(job.plan), IRRADIANCES, parameters, job.views.split(","))
     write_product(scene, job.archive)
     # A copy sees the same sea with the same buoys: its rows would count them twice.
     rows = {} if job.plan.copy_of else matchup_rows(scene, MATCHUPS[job.size])
@@ -104,13 +108,14 @@ def make_product(job: Job) -> str:
 
 
 def _parameters(config: SimulateConfig) -> dict[str, Any]:
-    return {
+    parameters = {
         "products": config.products,
         "size": config.size,
         "seed": config.seed,
         "held_out": config.held_out,
         "simulator": SIMULATOR,
     }
+    return parameters if config.views == "nadir" else parameters | {"views": config.views}
 
 
 def _claim(archive: Path, parameters: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from preprocess.simulation.radiance import (
     TEMPERATURE_OFFSET_K,
     TEMPERATURE_SCALE_K,
     is_night,
-    observe_nadir,
+    observe_thermal,
     observe_oblique,
     quantise,
 )
@@ -242,6 +242,6 @@ def test_the_oblique_view_sees_high_cloud_displaced_along_the_track() -> None:
     displaced = 10e3 * np.tan(np.radians(geometry.sat_zenith_oblique_in[:, 30].mean()))
     assert y[40] - y[first] == pytest.approx(displaced, abs=1500)  # a pixel, and the saw-tooth of positions
     glint = np.zeros(geometry.x_in.shape, np.float32)
-    bt, cooling = observe_nadir(state, [], geometry, glint, stream(1))
+    bt, cooling = observe_thermal(state, [], geometry, glint, stream(1))
     assert np.abs(cooling).max() < 1e-3
     assert np.median(bt[S9]) < np.median(bt[S8]) < 290

@@ -11,6 +11,7 @@ from preprocess.simulation.orbit import EARTH_RADIUS_M, solar_angles, wrap
 from preprocess.simulation.plan import FULL_COLUMNS, FULL_NADIR_COLUMN, ROW_M, ROW_S, ProductPlan
 
 Grid = NDArray[np.float64]
+Whole = NDArray[np.int64]
 
 TIE_COLUMNS, TIE_NADIR_COLUMN, TIE_STEP_M = 130, 64, 16_000.0
 FIRST_EMPTY_TIE = 112
@@ -82,7 +83,7 @@ def make_geometry(plan: ProductPlan) -> Geometry:
     latitude_an, longitude_an = positions_on_sphere(plan, x_an, y_an)
     latitude_tx, longitude_tx = positions_on_sphere(plan, x_tx, y_tx)
     solar_zenith_in, solar_azimuth_in, sat_zenith_in, sat_azimuth_in = _angles(plan, x_in, y_in)
-    ties = [_without_outer_columns(angle) for angle in _angles(plan, x_tx, y_tx)]
+    ties = [without_outer_columns(angle) for angle in _angles(plan, x_tx, y_tx)]
     solar_zenith_tn, solar_azimuth_tn, sat_zenith_tn, sat_azimuth_tn = ties
     column = np.arange(plan.columns) - plan.nadir_column + FULL_NADIR_COLUMN
     dual = (column >= FIRST_DUAL_COLUMN) & (column < FIRST_DUAL_COLUMN + DUAL_COLUMNS)
@@ -116,12 +117,23 @@ def make_geometry(plan: ProductPlan) -> Geometry:
 def pixel_positions(plan: ProductPlan, grid: str) -> tuple[Grid, Grid]:
     """x, y (m) of the pixels of grid "in" (R, C) or "an" (2R, 2C), saw-tooth included."""
     finer = round(PIXEL_M["in"] / PIXEL_M[grid])
-    rows, columns = np.arange(plan.rows * finer)[:, None], np.arange(plan.columns * finer)[None, :]
-    tooth = ((rows + columns // SAW_TOOTH_COLUMNS) % SAW_TOOTH_ROWS) / (SAW_TOOTH_ROWS - 1) * 2.0 - 1.0
+    return cell_positions(plan, grid, np.arange(plan.rows * finer), np.arange(plan.columns * finer))
+
+
+def cell_positions(plan: ProductPlan, grid: str, rows: Whole, columns: Whole) -> tuple[Grid, Grid]:
+    """x, y (m) of the pixels at these rows (N,) and columns (M,) of the plan's grid, beyond it too: (N, M)."""
+    finer = round(PIXEL_M["in"] / PIXEL_M[grid])
+    mirrored = plan.columns * finer - 1 - columns
     off = SAW_TOOTH_SHARE * PIXEL_M[grid]
     x = (finer * plan.nadir_column - columns) * PIXEL_M[grid]
     y = first_row_m(plan) + rows * ROW_M / finer
-    return x + off * tooth[:, ::-1], y + off * tooth
+    return x[None, :] + off * _tooth(rows, mirrored), y[:, None] + off * _tooth(rows, columns)
+
+
+def _tooth(rows: Whole, columns: Whole) -> Grid:
+    """-1..1, by turns."""
+    steps: Grid = (rows[:, None] + columns[None, :] // SAW_TOOTH_COLUMNS) % SAW_TOOTH_ROWS / (SAW_TOOTH_ROWS - 1)
+    return steps * 2.0 - 1.0
 
 
 def tie_positions(plan: ProductPlan) -> tuple[Grid, Grid]:
@@ -184,7 +196,7 @@ def _angles(plan: ProductPlan, x: Grid, y: Grid) -> tuple[Grid, Grid, Grid, Grid
     return (*solar, *satellite_angles(plan, x, y))
 
 
-def _without_outer_columns(angle: Grid) -> Grid:
+def without_outer_columns(angle: Grid) -> Grid:
     return np.where(np.arange(TIE_COLUMNS) < FIRST_EMPTY_TIE, angle, np.nan)
 
 

@@ -18,6 +18,8 @@ SATELLITE_IDS = {"A": "2016-011A", "B": "2018-039A"}
 """COSPAR identifiers of Sentinel-3A and -3B."""
 FOOTPRINT_POINTS = 8
 """Points along each side of the footprint."""
+GRIDS = (("1 km", 1), ("0.5 km stripe A", 2))
+"""Grids whose sizes are told, and how much finer than 1 km."""
 NAMESPACES = " ".join(
     f'xmlns:{prefix}="{uri}"'
     for prefix, uri in (
@@ -38,9 +40,9 @@ class Member(NamedTuple):
     md5: str
 
 
-def make_manifest(geometry: Geometry, members: Sequence[Member]) -> str:
+def make_manifest(geometry: Geometry, members: Sequence[Member], oblique: Geometry | None = None) -> str:
     """The manifest's text. Elements and their order are those of the measured product's manifest, less what says
-    nothing of a simulated one (processing history, ephemeris, pixel statistics).
+    nothing of a simulated one (processing history, ephemeris, pixel statistics). `oblique`: that view's own grid.
     """
     plan = geometry.plan
     units = "\n".join(_content_unit(member) for member in members)
@@ -51,7 +53,7 @@ def make_manifest(geometry: Geometry, members: Sequence[Member]) -> str:
             ("platform", "Platform Description", _platform(plan)),
             ("measurementFrameSet", "Frame Set", _frame_set(geometry)),
             ("generalProductInformation", "General Product Information", _general(plan, members)),
-            ("slstrProductInformation", "Slstr Product Information", _image_sizes(geometry)),
+            ("slstrProductInformation", "Slstr Product Information", _image_sizes(geometry, oblique)),
             ("measurementOrbitReference", "Orbit Reference", _orbit(plan)),
             ("measurementQualityInformation", "Quality Information", _quality()),
         )
@@ -158,20 +160,22 @@ def _general(plan: ProductPlan, members: Sequence[Member]) -> str:
                   </sentinel3:generalProductInformation>"""
 
 
-def _image_sizes(geometry: Geometry) -> str:
+def _image_sizes(geometry: Geometry, oblique: Geometry | None) -> str:
+    views = [("nadir", geometry)] + ([] if oblique is None else [("oblique", oblique)])
+    sizes = "\n".join(_image_size(view, seen, grid, finer) for view, seen in views for grid, finer in GRIDS)
+    return f"""                  <slstr:slstrProductInformation>
+{sizes}
+                  </slstr:slstrProductInformation>"""
+
+
+def _image_size(view: str, geometry: Geometry, grid: str, finer: int) -> str:
     plan = geometry.plan
-    sizes = "\n".join(
-        f"""                     <slstr:nadirImageSize grid="{grid}">
+    return f"""                     <slstr:{view}ImageSize grid="{grid}">
                         <sentinel3:startOffset>{finer * geometry.start_offset}</sentinel3:startOffset>
                         <sentinel3:trackOffset>{finer * plan.nadir_column}</sentinel3:trackOffset>
                         <sentinel3:rows>{finer * plan.rows}</sentinel3:rows>
                         <sentinel3:columns>{finer * plan.columns}</sentinel3:columns>
-                     </slstr:nadirImageSize>"""
-        for grid, finer in (("1 km", 1), ("0.5 km stripe A", 2))
-    )
-    return f"""                  <slstr:slstrProductInformation>
-{sizes}
-                  </slstr:slstrProductInformation>"""
+                     </slstr:{view}ImageSize>"""
 
 
 def _orbit(plan: ProductPlan) -> str:

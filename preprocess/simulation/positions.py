@@ -39,7 +39,7 @@ def position_files(geometry: Geometry, in_cells: Regridding, an_cells: Regriddin
         yield _cartesian_file(geometry, grid, cells)
         yield _indices_file(geometry, grid, cells)
     for name in ("geodetic", "cartesian", "geometry"):
-        yield _tie_file(geometry, name)
+        yield tie_file(geometry, name)
     yield _time_file(geometry)
 
 
@@ -103,7 +103,7 @@ def _indices_file(geometry: Geometry, grid: str, cells: Regridding) -> ProductFi
     return ProductFile(f"indices_{grid}.nc", attributes, sizes, tuple(variables))
 
 
-def _tie_file(geometry: Geometry, name: str) -> ProductFile:
+def tie_file(geometry: Geometry, name: str) -> ProductFile:
     """geodetic_tx, cartesian_tx or geometry_tn.nc."""
     plan = geometry.plan
     grid = "tn" if name == "geometry" else "tx"

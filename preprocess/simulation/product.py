@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,16 +15,21 @@ import netCDF4
 import numpy as np
 
 from preprocess.files import whole_file, whole_folder
-from preprocess.netcdf import LIBRARY
+from preprocess.simulation.geometry import Geometry
 from preprocess.simulation.images import image_files
 from preprocess.simulation.manifest import MANIFEST, Member, make_manifest
-from preprocess.simulation.positions import position_files
+from preprocess.simulation.oblique import on_ties_of
+from preprocess.simulation.oblique_files import as_oblique, is_image_file
+from preprocess.simulation.positions import position_files, tie_file
 from preprocess.simulation.quality import quality_files
 from preprocess.simulation.regrid import make_regridding
 from preprocess.simulation.scene import SimulatedScene
 from preprocess.simulation.schema import ProductFile, Variable
 
+LIBRARY = threading.RLock()
+"""Held while a netCDF file is open: the C library crashes when two threads use it, as those of a Dask worker would."""
 REGRIDDING_STREAM = {"in": 7001, "an": 7002}
+OBLIQUE_STREAM = {"in": 7003, "an": 7004}
 """Sets the draws of regridding apart from those of the scene, which start from the same seed."""
 DEFLATE_LEVEL = 2
 """As in the measured files, with the shuffle filter."""
@@ -58,19 +64,34 @@ def write_folder(scene: SimulatedScene, parent: Path) -> Path:
 
 def product_members(scene: SimulatedScene) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file of the product, made one by one, the manifest last."""
-    geometry = scene.geometry
-    draws = {grid: np.random.default_rng([geometry.plan.seed, stream]) for grid, stream in REGRIDDING_STREAM.items()}
-    cells = {grid: make_regridding(geometry.plan, grid, draws[grid]) for grid in draws}
+    geometry, oblique = scene.geometry, scene.oblique
     members = []
     for file in chain(
-        image_files(scene, cells["in"], cells["an"]),
-        position_files(geometry, cells["in"], cells["an"]),
-        quality_files(geometry.plan, geometry.start_offset),
+        _view_files(scene, REGRIDDING_STREAM),
+        () if oblique is None else _oblique_files(oblique, geometry),
     ):
         data = netcdf_bytes(file)
         members.append(Member(file.name, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()))
         yield file.name, data
-    yield MANIFEST, make_manifest(geometry, members).encode()
+    yield MANIFEST, make_manifest(geometry, members, None if oblique is None else oblique.geometry).encode()
+
+
+def _view_files(scene: SimulatedScene, streams: dict[str, int]) -> Iterator[ProductFile]:
+    """The files of one view, named as nadir's, and those of no view."""
+    geometry = scene.geometry
+    draws = {grid: np.random.default_rng([geometry.plan.seed, stream]) for grid, stream in streams.items()}
+    cells = {grid: make_regridding(geometry.plan, grid, draws[grid]) for grid in draws}
+    yield from image_files(scene, cells["in"], cells["an"])
+    yield from position_files(geometry, cells["in"], cells["an"])
+    yield from quality_files(geometry.plan, geometry.start_offset)
+
+
+def _oblique_files(oblique: SimulatedScene, nadir: Geometry) -> Iterator[ProductFile]:
+    """The files of the oblique view: its images on its own grid, its angles on the tie grid that both views share."""
+    for file in _view_files(oblique, OBLIQUE_STREAM):
+        if is_image_file(file):
+            yield as_oblique(file)
+    yield as_oblique(tie_file(on_ties_of(oblique.geometry, nadir), "geometry"))
 
 
 def netcdf_bytes(file: ProductFile) -> bytes:

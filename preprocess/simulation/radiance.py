@@ -24,6 +24,8 @@ from preprocess.simulation.thermal import (
     sunlight_s7,
 )
 
+Positions = NDArray[np.float64]
+
 # How the files pack: value = count * scale + offset, int16. S1-S3 of bright cloud exceed 327 mW m-2 sr-1 nm-1, the
 # most that a scale of 0.01 could hold.
 RADIANCE_SCALE = (0.02, 0.02, 0.02, 0.01, 0.01, 0.01)
@@ -68,10 +70,12 @@ def observe_solar(
     irradiances: Sequence[float],
     aerosol: tuple[float, float],
     rng: np.random.Generator,
+    oblique: bool = False,
 ) -> Floats:
     """Quantised radiances (6, 2R, 2C), mW m-2 sr-1 nm-1: rho mu0 E / pi at the 500 m positions, noise included.
 
-    `irradiances` of S1-S6 in mW m-2 nm-1. The noise of reflectance is 0.002 + 0.01 rho.
+    `irradiances` of S1-S6 in mW m-2 nm-1. The noise of reflectance is 0.002 + 0.01 rho. In the oblique view clouds are
+    displaced: `looked_up`.
     """
     shape = geometry.x_an.shape
     radiance = np.full((len(SOLAR_CHANNELS), *shape), np.nan, np.float32)
@@ -81,10 +85,11 @@ def observe_solar(
         rows = slice(first, min(first + BLOCK_ROWS, shape[0]))
         coarse = slice(rows.start // 2, (rows.stop + 1) // 2)
         parts = (geometry.solar_zenith_in, geometry.sat_zenith_in, geometry.relative_azimuth_in)
-        angles = make_angles(*(part[coarse].repeat(2, 0).repeat(2, 1) for part in parts))
+        fine = [part[coarse].repeat(2, 0).repeat(2, 1) for part in parts]
+        angles = make_angles(*fine)
         x, y = geometry.x_an[rows], geometry.y_an[rows]
         surface = sample_surface(fields, x, y, geometry.latitude_an[rows], angles.mu_sun, aerosol)
-        seen = [seen_points(layer, x, y) for layer in layers]
+        seen = [seen_points(layer, x, looked_up(layer, y, fine[1]) if oblique else y) for layer in layers]
         glint, light = sea_glint(surface, angles), np.maximum(angles.mu_sun, 0)
         for channel, irradiance in enumerate(irradiances):
             rho = reflectance(channel, surface, angles, glint, seen)
@@ -95,7 +100,14 @@ def observe_solar(
     return radiance
 
 
-def observe_nadir(
+def looked_up(layer: CloudLayer, y: Positions, zenith_deg: NDArray[np.floating]) -> Positions:
+    """Where the layer is that a pixel at y (m) sees: z tan(zenith) further along the track, as the backward view looks
+    up towards a satellite that has flown on.
+    """
+    return y + 1000 * layer.height_km * np.tan(np.radians(zenith_deg))
+
+
+def observe_thermal(
     surface: Surface, seen: Sequence[SeenLayer], geometry: Geometry, glint: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Quantised S7-S9 (3, R, C), K, and the noise-free cooling of S8 by cloud (R, C), K."""
@@ -116,15 +128,10 @@ def _cooling(clear: Floats, cloudy: Floats) -> Floats:
 def observe_oblique(
     surface: Surface, layers: Sequence[CloudLayer], geometry: Geometry, rng: np.random.Generator
 ) -> Floats:
-    """Quantised oblique S8, S9 (2, R, C), K: each layer is seen z tan(zenith) further along the track, as the
-    backward view looks up towards a satellite that has flown on.
-    """
-    zenith = np.radians(geometry.sat_zenith_oblique_in)
-    mu_view = np.cos(zenith).astype(np.float32)
-    seen = [
-        seen_footprints(layer, geometry.x_in, geometry.y_in + 1000 * layer.height_km * np.tan(zenith), surface)
-        for layer in layers
-    ]
+    """Quantised oblique S8, S9 (2, R, C), K, at the nadir pixels; clouds are displaced: `looked_up`."""
+    zenith = geometry.sat_zenith_oblique_in
+    mu_view = np.cos(np.radians(zenith)).astype(np.float32)
+    seen = [seen_footprints(layer, geometry.x_in, looked_up(layer, geometry.y_in, zenith), surface) for layer in layers]
     temperatures = [
         noisy_temperature(
             channel, cloudy_radiance(channel, clear_radiance(channel, surface, mu_view), seen, mu_view), rng

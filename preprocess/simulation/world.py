@@ -6,29 +6,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from preprocess.simulation.clouds import CloudParameters, make_layers, seen_footprints
+from preprocess.simulation.clouds import CloudLayer, CloudParameters, make_layers, seen_footprints
 from preprocess.simulation.fields import Extent, stream
 from preprocess.simulation.geometry import Geometry
 from preprocess.simulation.prior import make_prior
-from preprocess.simulation.radiance import GLINT_FLAG_ABOVE, Observation, observe_nadir, observe_oblique, observe_solar
+from preprocess.simulation.radiance import (
+    GLINT_FLAG_ABOVE,
+    Observation,
+    observe_oblique,
+    observe_solar,
+    observe_thermal,
+)
 from preprocess.simulation.solar import make_angles, sea_glint
-from preprocess.simulation.surface import Surface, make_surface_fields, sample_surface
+from preprocess.simulation.surface import Surface, SurfaceFields, make_surface_fields, sample_surface
 from preprocess.simulation.truth import Truth, make_truth
 
 # What each stream of random numbers is for; a purpose keeps its number for ever.
 SURFACE, CLOUDS, SOLAR_NOISE, NADIR_NOISE, OBLIQUE_NOISE, PRIOR, BUOYS = range(1, 8)
+OBLIQUE_SOLAR_NOISE, OBLIQUE_THERMAL_NOISE = 8, 9
 
 HIGHEST_CLOUD_KM = 16.0
 
 
 @dataclass(frozen=True)
 class World:
-    """Truth and observation of a scene, and the forecast (`prior`, a Surface (R, C)) that goes with it."""
+    """Truth and observation of a scene, the forecast (`prior`, a Surface (R, C)) that goes with it, and what all of it
+    was sampled from: the continuous surface and the clouds.
+    """
 
     truth: Truth
     observation: Observation
     prior: Surface
+    fields: SurfaceFields
+    layers: tuple[CloudLayer, ...]
 
 
 def make_world(geometry: Geometry, irradiances: Sequence[float], parameters: CloudParameters) -> World:
@@ -46,15 +58,15 @@ def make_world(geometry: Geometry, irradiances: Sequence[float], parameters: Clo
     seen = [seen_footprints(layer, x, y, surface) for layer in layers]
     glint = sea_glint(surface, angles)
     radiance = observe_solar(geometry, fields, layers, irradiances, parameters.aerosol, stream(seed, SOLAR_NOISE))
-    bt, cooling = observe_nadir(surface, seen, geometry, glint, stream(seed, NADIR_NOISE))
+    bt, cooling = observe_thermal(surface, seen, geometry, glint, stream(seed, NADIR_NOISE))
     oblique = observe_oblique(surface, layers, geometry, stream(seed, OBLIQUE_NOISE))
     prior = make_prior(surface, x, y, extent, parameters.prior, stream(seed, PRIOR))
-    return World(
-        make_truth(surface, seen, cooling), Observation(radiance, bt, oblique, _glint_flag(prior, geometry)), prior
-    )
+    observation = Observation(radiance, bt, oblique, glint_flag(prior, geometry))
+    return World(make_truth(surface, seen, cooling), observation, prior, fields, layers)
 
 
-def _glint_flag(prior: Surface, geometry: Geometry) -> np.ndarray:
+def glint_flag(prior: Surface, geometry: Geometry) -> NDArray[np.bool_]:
+    """Where a sea with the forecast wind would mirror the sun."""
     angles = make_angles(geometry.solar_zenith_in, geometry.sat_zenith_in, geometry.relative_azimuth_in)
     return sea_glint(prior, angles) > GLINT_FLAG_ABOVE
 
