@@ -3,78 +3,49 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
-from tyro.conf import Positional, arg
-
-from preprocess.command import Parallel, check, finish, log, run, sort_out
+from preprocess.command import finish, log, run, sort_out
 from preprocess.compose import make_scene
+from preprocess.convert_settings import ConvertConfig, differing_setting, settle, views_of
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, writable_folder
+from preprocess.labels import (
+    SURFACE_CLASSES,
+    ClassCounts,
+    add_counts,
+    constant_classes,
+    constant_warnings,
+)
 from preprocess.netcdf import open_source
 from preprocess.pool import map_items
 from preprocess.product import find_products, read_identity, read_product
-from preprocess.scene import REFERENCE_HEIGHT, REFERENCE_WIDTH, SceneInfo, fit
+from preprocess.scene import SceneInfo, fit
 from preprocess.shard import read_info, read_layout, write_shard
 
-NATIVE_SHAPE = "native"
-COMMON_SHAPE = f"{REFERENCE_HEIGHT}x{REFERENCE_WIDTH}"
-LARGEST_SIDE = 10_000
-
-
-@dataclass(frozen=True)
-class ConvertConfig(Parallel):
-    """Turn SLSTR products into shards: HDF files of reflectances, temperatures, labels and validity on one grid."""
-
-    products: Positional[Annotated[Path, arg(metavar="PRODUCTS")]]
-    """Folder of .SEN3 folders or zips, one of these, or a text file that lists them one a line."""
-    output: Positional[Annotated[Path, arg(metavar="OUTPUT")]]
-    """Folder for day/NAME.hdf and night/NAME.hdf ("night": not wholly day); shards already there are kept."""
-    convention: Literal["native", "reference"] = "native"
-    """native: right; reference: the original program's numbers, faults included, for its published models."""
-    shape: str = COMMON_SHAPE
-    """Rows x columns of every shard, reached by padding or cropping at the bottom and right; "native": each its own."""
-    calibration: Literal["none", "notice"] = "none"
-    """Factors for the radiances of S1-S6: none, or those of the product notices for collections below 005."""
-    label: Literal["any", "single_low", "single_moderate", "dual_low", "dual_moderate"] = "any"
-    """Cloud where any bit of bayes_in is set, as the original, or where this one is."""
-    rads: bool = False
-    """Store the radiances too (mW m-2 sr-1 nm-1), as the original does."""
-    overwrite: bool = False
-    """Make shards again that are there with other settings."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.size()
-        if self.convention == "reference":
-            check(self.shape == COMMON_SHAPE, "shape", f"{COMMON_SHAPE} with --convention reference", self.shape)
-
-    def size(self) -> tuple[int, int] | None:
-        """Height and width of every shard; None if each product keeps its own. Raises UserError for another text."""
-        if self.shape == NATIVE_SHAPE:
-            return None
-        match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", self.shape)
-        sides = (int(match[1]), int(match[2])) if match else (0, 0)
-        check(0 < max(sides) <= LARGEST_SIDE, "shape", "ROWSxCOLUMNS (1200x1500) or 'native'", self.shape)
-        return sides
+__all__ = ["ConvertConfig", "Converted", "convert_product", "main"]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """One shard in the output folder: whether it was there before, its rows lost, and whether it can be trained on."""
+    """One shard in the output folder: whether it was there before, and what the run's summary tells of it."""
 
     path: Path
     reused: bool
     labelled: bool
+    verified: bool
     rows_cropped: int
+    columns_cropped: int
+    classes: ClassCounts
 
 
 def main(config: ConvertConfig) -> int:
     """Convert every product that can be; return the exit code."""
+    config = settle(config)
     products = find_products(config.products)
     output = writable_folder(config.output)
     _clear(output)
@@ -84,7 +55,9 @@ def main(config: ConvertConfig) -> int:
     )
     done, failures = sort_out(outcomes)
     _clear(output)
-    return finish(config, _summary(done, len(products), output), failures, output)
+    for warning in constant_warnings(add_counts(item.classes for item in done)):
+        log.warning("%s", warning)
+    return finish(config, summarise(done, len(products), config), failures, output)
 
 
 def _clear(output: Path) -> None:
@@ -94,7 +67,7 @@ def _clear(output: Path) -> None:
 
 
 def convert_product(path: Path, config: ConvertConfig) -> Converted:
-    """Write the shard of one product, unless one of the same product and settings is there.
+    """Write the shard of one product, unless one of the same product and settings is there; `config` is settled.
 
     Raises UserError if the product can't be read, or if a shard of other settings is there and --overwrite
     is not given.
@@ -106,13 +79,20 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
         if shard.exists() and not config.overwrite:
             info = _reusable(shard, config, identity["manifest_md5"])
             if info is not None:
-                return Converted(shard, reused=True, labelled=info.labelled, rows_cropped=info.rows_cropped)
+                return _converted(shard, info, reused=True)
+    views = views_of(config)
+    product = read_product(
+        path, positions=config.regrid == "neighbours", oblique="oblique" in views, verify=config.verify == "md5"
+    )
     scene = make_scene(
-        read_product(path),
+        product,
         convention=config.convention,
         calibration=config.calibration,
         label_rule=config.label,
         rads=config.rads,
+        regrid=config.regrid,
+        texture=config.texture,
+        views=views,
     )
     if (size := config.size()) is not None:
         scene = fit(scene, *size)
@@ -120,7 +100,7 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
     kept, other = (day, night) if scene.info.day else (night, day)
     write_shard(kept, scene)
     other.unlink(missing_ok=True)
-    return Converted(kept, reused=False, labelled=scene.info.labelled, rows_cropped=scene.info.rows_cropped)
+    return _converted(kept, scene.info, reused=False)
 
 
 def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInfo | None:
@@ -131,45 +111,95 @@ def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInf
     """
     try:
         info = read_info(shard)
-        height, width, extra = read_layout(shard)
+        layout = read_layout(shard)
     except UserError as error:
         log.warning("made again: %s", error)
         return None
-    wanted = config.size() or (info.rows, info.columns)
-    settings = (
-        ("convention", info.convention, config.convention),
-        ("calibration", info.calibration, config.calibration),
-        ("label", info.label_rule, config.label),
-        ("shape", f"{height}x{width}", f"{wanted[0]}x{wanted[1]}"),
-        ("rads", str("rads" in extra), str(config.rads)),
-    )
-    for flag, found, asked in settings:
-        if found != asked:
-            raise UserError(
-                f"{shard} was made with --{flag} {found}, not {asked}; "
-                "give --overwrite to make it again, or another output folder"
-            )
+    if (differing := differing_setting(info, *layout, config)) is not None:
+        flag, found, asked = differing
+        raise UserError(
+            f"{shard} was made with --{flag} {found}, not {asked}; "
+            "give --overwrite to make it again, or another output folder"
+        )
     return info if info.manifest_md5 == manifest_md5 else None
 
 
-def _summary(done: list[Converted], products: int, output: Path) -> dict[str, object]:
-    reused = sum(item.reused for item in done)
-    day = sum(item.path.parent.name == "day" for item in done)
-    unlabelled = sum(not item.labelled for item in done)
-    cropped = sum(item.rows_cropped > 0 for item in done)
-    notes = [f"{unlabelled} unlabelled (bayes never computed: not for training)"] if unlabelled else []
-    notes += [f"{cropped} cropped at the bottom"] if cropped else []
+def _converted(shard: Path, info: SceneInfo, *, reused: bool) -> Converted:
+    return Converted(
+        shard,
+        reused,
+        info.labelled,
+        info.verified,
+        info.rows_cropped,
+        info.columns_cropped,
+        ClassCounts(info.class_pixels, info.class_cloud),
+    )
+
+
+def summarise(done: Sequence[Converted], products: int, config: ConvertConfig) -> dict[str, Any]:
+    """The run in numbers; `message` is the line for people.
+
+    `classes` tells of each surface its labelled pixels, those of cloud, what its label always is, if it never changes
+    over the run ("always"), and in how many products it doesn't change ("constant_products").
+    """
+    classes = _classes([item.classes for item in done])
+    counts = {
+        "reused": sum(item.reused for item in done),
+        "day": sum(item.path.parent.name == "day" for item in done),
+        "unlabelled": sum(not item.labelled for item in done),
+        "cropped": sum(item.rows_cropped > 0 or item.columns_cropped > 0 for item in done),
+        "unverified": sum(not item.verified for item in done),
+    }
+    converted, night = len(done) - counts["reused"], len(done) - counts["day"]
+    noun = "product is a shard" if products == 1 else "products are shards"
+    notes = [f"{counts['day']} day, {night} night", *_notes(done, counts, config, classes)]
     return {
-        "message": f"{len(done)} of {products} products are shards in {output}: {len(done) - reused} converted, "
-        f"{reused} reused; {'; '.join([f'{day} day, {len(done) - day} night', *notes])}",
+        "message": f"{len(done)} of {products} {noun} in {config.output}: {converted} converted, "
+        f"{counts['reused']} reused; {'; '.join(notes)}",
         "products": len(done),
-        "converted": len(done) - reused,
-        "reused": reused,
-        "day": day,
-        "night": len(done) - day,
-        "unlabelled": unlabelled,
-        "cropped": cropped,
-        "output": str(output),
+        "converted": converted,
+        "night": night,
+        **counts,
+        "classes": classes,
+        "output": str(config.output),
+    }
+
+
+def _notes(
+    done: Sequence[Converted], counts: dict[str, int], config: ConvertConfig, classes: dict[str, dict[str, Any]]
+) -> list[str]:
+    """What a reader of the summary should know, beyond the usual."""
+    label = "bayes" if config.label == "any" else config.label
+    rows, columns = (
+        max((item.rows_cropped for item in done), default=0),
+        max((item.columns_cropped for item in done), default=0),
+    )
+    sides = [f"up to {rows} rows at the bottom"] if rows else []
+    sides += [f"up to {columns} columns at the right"] if columns else []
+    why = "as asked" if config.verify == "none" else "no manifest, or converted before"
+    constant = [f"{name.replace('_', ' ')} {found['always']}" for name, found in classes.items() if found["always"]]
+    told = (
+        (counts["unlabelled"], f"unlabelled ({label} never computed: not for training)"),
+        (counts["cropped"], f"cropped ({', '.join(sides)})"),
+        (counts["unverified"], f"not checked against MD5 sums ({why})"),
+    )
+    notes = [f"{count} {words}" for count, words in told if count]
+    return notes + ([f"the label never changes over {', '.join(constant)}"] if constant else [])
+
+
+def _classes(counts: Sequence[ClassCounts]) -> dict[str, dict[str, Any]]:
+    total = add_counts(counts)
+    always = constant_classes(total)
+    of_products = [constant_classes(count) for count in counts]
+    return {
+        name: {
+            "pixels": pixels,
+            "cloud": cloud,
+            "always": always.get(name),
+            "constant_products": sum(name in found for found in of_products),
+        }
+        for name, pixels, cloud in zip(SURFACE_CLASSES, *total, strict=True)
+        if pixels
     }
 
 

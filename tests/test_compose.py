@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -155,7 +157,7 @@ def test_labels_of_unfilled_pixels_alone_are_no_labels() -> None:
 )
 def test_a_dual_label_is_known_where_the_oblique_view_looks_alone(rule: str, known: list[int]) -> None:
     """Columns 0..3 lie 452..449 km left of the track, where the oblique view begins 450 left of it; or right of it."""
-    ties = {"grid_tie": Grid(16000, 1000, 64, START_OFFSET), "solar_zenith": np.full((4, 130), 60.0)}
+    ties: dict[str, Any] = {"grid_tie": Grid(16000, 1000, 64, START_OFFSET), "solar_zenith": np.full((4, 130), 60.0)}
     for track, expected in ((452, known), (-448, known[::-1])):
         product = make_product(grid_1km=Grid(1000, 1000, track, START_OFFSET), **ties)
         np.testing.assert_array_equal(make_scene(product, label_rule=rule).label_valid[..., 0], [expected] * 4)
@@ -211,9 +213,30 @@ def test_calibration_factors_multiply_radiance_and_reflectance() -> None:
     np.testing.assert_allclose(scene.refs[0, 0], factors, rtol=3e-7)
     assert scene.rads is not None
     np.testing.assert_allclose(scene.rads[0, 0], np.multiply(100, factors), rtol=3e-7)
-    assert scene.info.calibration == "notice"
+    assert (scene.info.calibration, scene.info.calibration_factors) == ("notice", tuple(factors))
     newer = make_scene(make_product(collection="005"), calibration="notice")
     np.testing.assert_allclose(newer.refs[0, 0], np.ones(6), rtol=3e-7)
+    assert newer.info.calibration_factors == (1.0,) * 6
+
+
+def test_a_users_factors_multiply_whatever_the_collection() -> None:
+    words = "nadir 0.5 1.0 1.5 2.0 2.5 3.0"
+    for collection in ("002", "005"):
+        scene = make_scene(make_product(collection=collection), calibration=words)
+        np.testing.assert_allclose(scene.refs[0, 0], [0.5, 1, 1.5, 2, 2.5, 3], rtol=3e-7)
+        assert (scene.info.calibration, scene.info.calibration_factors) == (words, (0.5, 1.0, 1.5, 2.0, 2.5, 3.0))
+
+
+@pytest.mark.parametrize("convention", ["native", "reference"])
+def test_the_distance_of_the_sun_is_recorded_and_not_applied(convention: str) -> None:
+    """The irradiances of a product are those of its day: the distance is in them already."""
+    near, far = (
+        make_scene(make_product(sun_distance_au=distance), convention=convention, rads=True)
+        for distance in (0.983, 1.017)
+    )
+    assert (near.info.sun_distance_au, far.info.sun_distance_au) == (0.983, 1.017)
+    np.testing.assert_array_equal(near.refs, far.refs)
+    np.testing.assert_array_equal(near.rads, far.rads)
 
 
 def test_irradiance_is_the_mean_of_the_detectors_and_the_first_ones_for_reference() -> None:
@@ -227,11 +250,19 @@ def test_irradiance_is_the_mean_of_the_detectors_and_the_first_ones_for_referenc
     ("setting", "message"),
     [
         ({"convention": "other"}, "--convention must be one of native, reference; found other"),
-        ({"calibration": "other"}, "--calibration must be one of none, notice; found other"),
-        ({"label_rule": "other"}, "--label must be one of any, single_low, .*, dual_moderate; found other"),
+        ({"calibration": "other"}, "--calibration must be none, notice or a file of factors; found 'other'"),
+        ({"label_rule": "other"}, "--label must be one of any, single_low, .*, summary, probability:T .*; found other"),
+        ({"regrid": "resize"}, "--regrid must be one of mean, neighbours; found resize"),
+        ({"views": ("oblique",)}, "--views must be nadir or nadir,oblique; found oblique"),
+        ({"texture": True}, "--texture needs --regrid neighbours; found --regrid mean"),
+        (
+            {"convention": "reference", "regrid": "neighbours"},
+            "--convention reference makes the original's arrays alone",
+        ),
+        ({"convention": "reference", "views": ("nadir", "oblique")}, "leave out --regrid, --texture and --views"),
     ],
 )
-def test_unknown_settings_are_refused(setting: dict[str, str], message: str) -> None:
+def test_unknown_settings_are_refused(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_scene(make_product(), **setting)
 

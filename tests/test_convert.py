@@ -14,6 +14,7 @@ from preprocess.command import run
 from preprocess.compose import make_scene
 from preprocess.convert import ConvertConfig, main
 from preprocess.errors import UserError
+from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.product import read_product
 from preprocess.scene import fit
 from preprocess.shard import read_info, read_shard
@@ -42,6 +43,7 @@ def shards(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+REFERENCE = ["--convention", "reference", "--shape", "1200x1500"]
 BOTH = [f"day/{NAME}.hdf", f"night/{TWILIGHT_NAME}.hdf"]
 
 
@@ -84,6 +86,7 @@ def test_a_second_run_reuses_shards_of_the_same_settings(
         (["--shape", "native"], "was made with --shape 8x10, not 4x6"),
         (["--rads"], "was made with --rads False, not True"),
         (["--label", "single_moderate"], "was made with --label any, not single_moderate"),
+        (["--label", "summary"], "was made with --label any, not summary"),
         (["--shape", "1200x1500", "--convention", "reference"], "was made with --convention native, not reference"),
     ],
 )
@@ -158,18 +161,115 @@ def test_zips_are_converted_without_unpacking_in_parallel(tmp_path: Path, produc
     assert len(list((tmp_path / "zips").iterdir())) == 2
 
 
-def test_rows_beyond_the_common_size_are_cropped_and_told(
+def test_rows_and_columns_beyond_the_common_size_are_cropped_and_told(
     tmp_path: Path, products: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(products / f"{NAME}.SEN3", tmp_path, "--shape", "3x6") == 0
-    assert "1 cropped at the bottom" in capsys.readouterr().err
+    message = "1 of 1 product is a shard"
+    error = capsys.readouterr().err
+    assert message in error
+    assert "1 cropped (up to 1 rows at the bottom)" in error
     assert read_info(tmp_path / BOTH[0]).rows_cropped == 1
+    assert command(products, tmp_path / "narrow", "--shape", "4x4", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["cropped"] == 2
+    assert "2 cropped (up to 2 columns at the right)" in summary["message"]
 
 
 def test_radiances_are_stored_on_request(tmp_path: Path, products: Path) -> None:
     assert command(products / f"{NAME}.SEN3", tmp_path, "--rads") == 0
     with h5py.File(tmp_path / BOTH[0]) as file:
         np.testing.assert_array_equal(file["rads"][:4, :6], np.full((4, 6, 6), np.float32(10)))
+
+
+@pytest.fixture
+def factors(tmp_path: Path) -> Path:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({"nadir": {f"S{channel}": 1 + channel / 10 for channel in range(1, 7)}}))
+    return path
+
+
+OWN = "nadir 1.1 1.2 1.3 1.4 1.5 1.6"
+
+
+@pytest.mark.quick
+def test_a_users_calibration_is_applied_and_recorded_and_its_file_needed_no_more(
+    tmp_path: Path, products: Path, factors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product, out = products / f"{NAME}.SEN3", tmp_path / "hdf"
+    assert command(product, tmp_path / "plain") == 0
+    assert command(product, out, "--calibration", factors) == 0
+    shard, plain = read_shard(out / BOTH[0]), read_shard(tmp_path / "plain" / BOTH[0])
+    assert (shard.info.calibration, shard.info.calibration_factors) == (OWN, (1.1, 1.2, 1.3, 1.4, 1.5, 1.6))
+    np.testing.assert_allclose(shard.refs, plain.refs * np.array([1.1, 1.2, 1.3, 1.4, 1.5, 1.6], np.float32), rtol=3e-7)
+    same = tmp_path / "same.json"
+    same.write_text(factors.read_text().replace("1.1", "1.10"))
+    assert command(product, out, "--calibration", same) == 0
+    assert "0 converted, 1 reused" in capsys.readouterr().err
+    assert command(product, out) == 3
+    assert f"was made with --calibration {OWN}, not none" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_bad_calibration_file_is_named_and_starts_nothing(
+    tmp_path: Path, products: Path, factors: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factors.write_text(factors.read_text().replace('"S4"', '"S9"'))
+    assert command(products, tmp_path / "hdf", "--calibration", factors) == 2
+    assert f"--calibration {factors}: the nadir view must name all of S1 to S6" in capsys.readouterr().err
+    factors.write_bytes(b"\xff\xfe")
+    assert command(products, tmp_path / "hdf", "--calibration", factors) == 2
+    assert f"{factors} can't be read" in capsys.readouterr().err
+    assert command(products, tmp_path / "hdf", "--calibration", tmp_path) == 2
+    assert not (tmp_path / "hdf").exists()
+
+
+def test_a_label_rule_is_known_however_it_is_spelt(
+    tmp_path: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rule in ("probability:0.5", "probability:.50"):
+        assert command(products / f"{NAME}.SEN3", tmp_path, "--label", rule) == 0
+    error = capsys.readouterr().err
+    assert "0 converted, 1 reused" in error
+    assert "1 unlabelled (probability:0.5 never computed: not for training)" in error
+    assert read_info(tmp_path / BOTH[0]).label_rule == "probability:0.5"
+
+
+def test_shards_of_before_some_settings_were_recorded_are_reused(
+    tmp_path: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(products / f"{NAME}.SEN3", tmp_path) == 0
+    with h5py.File(tmp_path / BOTH[0], "r+") as file:
+        for name in (
+            "verified", "columns_cropped", "calibration_factors", "views", "oblique_track_offset",
+            "oblique_start_offset", "oblique_calibration_factors", "class_pixels", "class_cloud",
+        ):  # fmt: skip
+            del file.attrs[name]
+    assert command(products / f"{NAME}.SEN3", tmp_path, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["reused"], summary["unverified"], summary["classes"]) == (1, 1, {})
+
+
+def test_a_label_that_never_changes_over_a_surface_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bayes never computed over land in two products: 5,000 pixels each, enough together; the sea has both labels."""
+    for name, cloud in ((NAME, 5_000), (TWILIGHT_NAME, 20)):
+        files = product_files(100, 100)
+        flags = files["flags_in.nc"]
+        flags["confidence_in"][0][:50] = DAY | CONFIDENCE_BITS["land"]
+        flags["confidence_in"][0][50:] = DAY | CONFIDENCE_BITS["ocean"]
+        flags["bayes_in"][0][50:].flat[:cloud] = 2
+        write_product(tmp_path / "products", files, name)
+    assert command(tmp_path / "products", tmp_path / "hdf", "--shape", "native") == 0
+    error = " ".join(capsys.readouterr().err.split())
+    assert "land: all of its 10,000 labelled pixels (but 1 in 1000 at most) are clear, and a model would learn" in error
+    assert "the label never changes over land clear" in error
+    assert command(tmp_path / "products", tmp_path / "hdf", "--shape", "native", "--json") == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert classes == {
+        "ocean": {"pixels": 10_000, "cloud": 5_020, "always": None, "constant_products": 0},
+        "land": {"pixels": 10_000, "cloud": 0, "always": "clear", "constant_products": 0},
+    }
 
 
 @pytest.mark.parametrize(
@@ -179,6 +279,15 @@ def test_radiances_are_stored_on_request(tmp_path: Path, products: Path) -> None
         (["--shape", "0x5"], "--shape must be ROWSxCOLUMNS"),
         (["--shape", "99999x5"], "--shape must be ROWSxCOLUMNS"),
         (["--convention", "reference"], "--shape must be 1200x1500 with --convention reference; found 8x10"),
+        ([*REFERENCE, "--regrid", "neighbours"], "--regrid must be mean with --convention reference; found neighbours"),
+        (
+            [*REFERENCE, "--views", "nadir,oblique"],
+            "--views must be nadir with --convention reference; found nadir,obl",
+        ),
+        ([*REFERENCE, "--texture"], "--regrid must be neighbours with --texture; found mean"),
+        (["--texture"], "--regrid must be neighbours with --texture; found mean"),
+        (["--label", "probability:2"], "--label must be one of any, single_low"),
+        (["--calibration", "absent.json"], "or a JSON file of factors; absent.json can't be read: "),
         (["--workers", "-1"], "--workers must be 0 or more; found -1"),
     ],
 )
