@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import stat
 import zipfile
 import zlib
@@ -10,7 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from isal import isal_zlib
+
+from preprocess.chunks import UNDEFLATABLE, inflate
 from preprocess.errors import UserError
 from preprocess.names import SUFFIX
 
@@ -23,8 +28,12 @@ MAX_RATIO = 200
 MAX_RATIO_FROM_BYTES = 16 * 2**20
 # What reading a damaged zip or member raises, beside OSError, which bzip2 raises too.
 DAMAGE = (
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, UNDEFLATABLE, lzma.LZMAError, EOFError, ValueError,
+    NotImplementedError,
 )  # fmt: skip
+RAW_DEFLATE = -15  # wbits: no header, no checksum; the zip has a CRC-32 of its own
+LOCAL_HEADER_BYTES = 30  # APPNOTE.TXT 4.3.7; at its end the lengths of a name and of extra fields, which follow it
+BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,76 @@ class Archive:
     name: str  # with .SEN3
     members: dict[str, zipfile.ZipInfo]
     zip: zipfile.ZipFile
+    file: BinaryIO
+
+    def size(self, file: str) -> int | None:
+        """The size of one file once unpacked, bytes, as the zip's directory has it; None if there is none."""
+        return self.members[file].file_size if file in self.members else None
 
     def read(self, file: str) -> bytes:
         """The bytes of one file, their CRC checked; raises UserError if they are damaged."""
+        info = self.members[file]
         try:
-            return self.zip.read(self.members[file])
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                return self.zip.read(info)
+            data = self._packed(info)
+            if info.compress_type == zipfile.ZIP_DEFLATED:
+                data = inflate(memoryview(data), info.file_size, RAW_DEFLATE)
+            _check_sum(info, len(data), isal_zlib.crc32(data))
+            return data
         except (*DAMAGE, OSError) as error:
             raise UserError(f"{self.path}: {file} in it is damaged ({error}); fetch the zip again") from error
+
+    def blocks(self, file: str) -> Iterator[bytes]:
+        """The bytes of one file, a block at a time; raises DAMAGE, at the end at the latest, if they are damaged."""
+        info = self.members[file]
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with self.zip.open(info) as member:
+                yield from iter(lambda: member.read(BLOCK_BYTES), b"")
+            return
+        size, crc = 0, 0
+        for block in _inflated(self._packed_blocks(info)) if info.compress_type else self._packed_blocks(info):
+            size, crc = size + len(block), isal_zlib.crc32(block, crc)
+            if size > info.file_size:
+                break
+            yield block
+        _check_sum(info, size, crc)
+
+    def _packed(self, info: zipfile.ZipInfo) -> bytes:
+        return b"".join(self._packed_blocks(info, max(1, info.compress_size)))
+
+    def _packed_blocks(self, info: zipfile.ZipInfo, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+        """A member as it lies in the zip."""
+        self.zip.open(info).close()  # compares the header before the member with the directory
+        header = os.pread(self.file.fileno(), LOCAL_HEADER_BYTES, info.header_offset)
+        lengths = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+        start = info.header_offset + LOCAL_HEADER_BYTES + sum(lengths)
+        end = start + info.compress_size
+        if end > (found := os.fstat(self.file.fileno()).st_size):
+            raise EOFError(f"it ends at byte {end} of a zip of {found}")
+        while start < end:
+            block = os.pread(self.file.fileno(), min(block_bytes, end - start), start)
+            if not block:
+                raise EOFError("the zip became shorter")
+            yield block
+            start += len(block)
+
+
+def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
+    stream = isal_zlib.decompressobj(RAW_DEFLATE)
+    for block in packed:
+        while block and not stream.eof:
+            yield stream.decompress(block, BLOCK_BYTES)
+            block = stream.unconsumed_tail
+    if not stream.eof or stream.unused_data:
+        raise EOFError("its deflated stream and its place in the zip differ in length")
+
+
+def _check_sum(info: zipfile.ZipInfo, size: int, crc: int) -> None:
+    if (size, crc) != (info.file_size, info.CRC):
+        raise zipfile.BadZipFile(
+            f"{size} bytes of CRC {crc:08x}; the zip's directory says {info.file_size} of {info.CRC:08x}"
+        )
 
 
 @contextmanager
@@ -52,21 +124,28 @@ def open_archive(path: Path) -> Iterator[Archive]:
     encryption, duplicates, several products, absurd sizes.
     """
     try:
-        opened = zipfile.ZipFile(path)
+        file = path.open("rb")
     except FileNotFoundError:
         raise UserError(f"{path}: no such zip; mend the path, or fetch the zip") from None
     except IsADirectoryError:
         raise UserError(f"{path}: expected a zip; found a folder: give zips alone") from None
-    except DAMAGE as error:
-        raise UserError(f"{path}: not a zip, or a truncated one ({error}); fetch it again") from error
-    with opened:
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror}); mend that, or fetch the zip again") from error
+    with file, _directory(path, file) as opened:
         members = [info for info in opened.infolist() if not info.is_dir()]
         for info in members:
             _check_name(path, info)
             _check_kind(path, info)
         folder = _product_folder(path, members)
         _check_sizes(path, members)
-        yield Archive(path, folder.name, _by_name(path, folder, members), opened)
+        yield Archive(path, folder.name, _by_name(path, folder, members), opened, file)
+
+
+def _directory(path: Path, file: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (*DAMAGE, OSError) as error:
+        raise UserError(f"{path}: not a zip, or a truncated one ({error}); fetch it again") from error
 
 
 def _check_name(path: Path, info: zipfile.ZipInfo) -> None:

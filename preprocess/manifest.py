@@ -29,8 +29,11 @@ def parse_manifest(data: bytes, label: str) -> dict[str, ManifestEntry]:
         raise UserError(f"{label}: refused: a manifest declares no document type or entities")
     try:
         root = ElementTree.fromstring(data)
-        entries = dict(_entry(stream) for stream in root.iter("byteStream"))
-    except (ElementTree.ParseError, ValueError) as error:
+        listed = [_entry(stream) for stream in root.iter("byteStream")]
+        entries = dict(listed)
+        if any(entries[name] != entry for name, entry in listed):
+            raise ValueError("two different entries of one file")
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding of no such name
         raise UserError(f"{label}: not a readable manifest ({error}); fetch the product again") from error
     if not entries:
         raise UserError(f"{label}: the manifest lists no files; fetch the product again")

@@ -1,72 +1,29 @@
-"""Edge: the netCDF files of one product, in a folder or read inside a zip, with errors that name file and variable."""
+"""Edge: the netCDF files of one product, in a folder or read inside a zip, with errors that name file and variable.
+
+netCDF 4 files are HDF5 files, and are read as such: the netCDF library would copy, filter and check more slowly.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import netCDF4
+import h5py
 import numpy as np
 
-from preprocess.archive import open_archive
+from preprocess.chunks import DAMAGE, read_array
 from preprocess.errors import UserError
 from preprocess.level1 import FlagField, Grid, Packed
-from preprocess.sources import MANIFEST
+from preprocess.members import Source, damaged, open_source
 
-LIBRARY = threading.RLock()
-"""Held while a netCDF file is open: the C library crashes when two threads use it, as those of a Dask worker would."""
+__all__ = ["OpenFile", "Source", "open_file", "open_source"]
 
-
-@dataclass(frozen=True)
-class Source:
-    """A product on disk: its path, the name of its folder, and how one of its files is opened."""
-
-    path: Path
-    name: str
-    open: Callable[[str], netCDF4.Dataset]
-    manifest_md5: str  # "" without a manifest
-
-
-@contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """Open a .SEN3 folder, the manifest in one, or a zip holding one (read inside the zip, in memory).
-
-    Raises UserError if `path` is none of these.
-    """
-    path = path.parent if path.name == MANIFEST else path
-    if path.is_dir():
-        if not any(path.glob("*.nc")):
-            raise UserError(f"{path}: not a product: no netCDF files in it; expected a .SEN3 folder")
-        manifest = path / MANIFEST
-        digest = _md5(manifest.read_bytes()) if manifest.exists() else ""
-        yield Source(path, path.resolve().name, lambda file: _open_file(path, file), digest)
-    elif path.is_file():
-        with open_archive(path) as archive:
-
-            def from_zip(file: str) -> netCDF4.Dataset:
-                if file not in archive.members:
-                    raise FileNotFoundError(file)
-                return netCDF4.Dataset(file, memory=archive.read(file))
-
-            digest = _md5(archive.read(MANIFEST)) if MANIFEST in archive.members else ""
-            yield Source(path, archive.name, from_zip, digest)
-    else:
-        raise UserError(f"{path}: no such product; expected a .SEN3 folder or a zip holding one")
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _open_file(folder: Path, file: str) -> netCDF4.Dataset:
-    if not (folder / file).exists():
-        raise FileNotFoundError(file)
-    return netCDF4.Dataset(folder / file)
+# The netCDF library writes a dimension that has no variable as a dataset whose NAME starts so.
+BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable"
+MEANING = ("scale_factor", "add_offset", "_FillValue", "flag_masks", "flag_meanings")
 
 
 @dataclass(frozen=True)
@@ -74,29 +31,37 @@ class OpenFile:
     """One open file of a product, and how errors call it."""
 
     label: str
-    dataset: netCDF4.Dataset
+    dataset: h5py.File
+    data: bytes  # of the file
 
     def has(self, variable: str) -> bool:
         """Whether the file holds `variable`."""
-        return variable in self.dataset.variables
+        with self._damage(variable):
+            return variable in self.dataset and _is_inside(self.dataset, variable)
 
     def shape(self, variable: str) -> tuple[int, int]:
         """The shape of a `variable` of rows and columns; raises UserError if it is missing or isn't two-dimensional."""
         found = self._find(variable).shape
-        if len(found) != 2:
+        if found is None or len(found) != 2:
             raise UserError(f"{self.label}: variable {variable} must be (rows, columns); found {found}")
         return found[0], found[1]
 
-    def raw(self, variable: str, shape: tuple[int, ...] | None = None, why: str = "") -> np.ndarray:
-        """The stored numbers of `variable`; raises UserError if it is missing, or isn't numbers of `shape`."""
+    def raw(
+        self, variable: str, shape: tuple[int, ...] | None = None, why: str = "", out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The stored numbers of `variable`, in `out` if that is given and of their type.
+
+        Raises UserError if it is missing, damaged, or isn't numbers of `shape`.
+        """
         found = self._find(variable)
-        if found.dtype is str or found.dtype.kind not in "fiu" or found.ndim == 0:
-            raise UserError(f"{self.label}: variable {variable} must be an array of numbers; found {found.dtype}")
-        if shape is not None and found.shape != shape:
-            raise UserError(f"{self.label}: variable {variable} must be {shape}{why}; found {found.shape}")
-        found.set_auto_maskandscale(False)
-        values: np.ndarray = np.ma.getdata(found[...])
-        return values
+        with self._damage(variable):
+            kind, known = found.dtype, found.shape
+        if kind.kind not in "fiu" or not known:
+            raise UserError(f"{self.label}: variable {variable} must be an array of numbers; found {kind}")
+        if shape is not None and known != shape:
+            raise UserError(f"{self.label}: variable {variable} must be {shape}{why}; found {known}")
+        with self._damage(variable):
+            return read_array(self.data, found, out)
 
     def physical(
         self, variable: str, shape: tuple[int, ...] | None = None, why: str = "", dtype: str = "f4"
@@ -110,7 +75,7 @@ class OpenFile:
     def packed(self, variable: str, shape: tuple[int, ...] | None = None, why: str = "") -> Packed:
         """`variable` as stored, with its scale, offset and fill; raises UserError if one of them is no number."""
         raw = self.raw(variable, shape, why)
-        attributes = self.dataset[variable].__dict__
+        attributes = self._attributes(variable)
         try:
             scale, offset = float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
             fill = attributes.get("_FillValue")
@@ -126,7 +91,7 @@ class OpenFile:
         values = self.raw(variable, shape)
         if values.dtype.kind not in "iu":
             raise UserError(f"{self.label}: variable {variable} must hold bit flags; found {values.dtype}")
-        attributes = self.dataset[variable].__dict__
+        attributes = self._attributes(variable)
         masks = tuple(int(mask) for mask in np.atleast_1d(attributes.get("flag_masks", [])))
         meanings = tuple(str(attributes.get("flag_meanings", "")).split())
         if not masks or len(masks) != len(meanings):
@@ -147,37 +112,64 @@ class OpenFile:
                 f"must be numbers ({error})"
             ) from None
 
-    def _find(self, variable: str) -> netCDF4.Variable:
-        if not self.has(variable):
-            known = ", ".join(sorted(self.dataset.variables)[:8]) or "none"
-            raise UserError(f"{self.label}: no variable {variable}; found {known}: fetch the product again")
-        return self.dataset[variable]
-
     def attribute(self, name: str) -> Any:
         """A global attribute; raises UserError if the file has none of that name."""
-        if name not in self.dataset.ncattrs():
-            raise UserError(f"{self.label}: no attribute {name}; fetch the product again")
-        return self.dataset.getncattr(name)
+        with self._damage(f"attribute {name}"):
+            if name in self.dataset.attrs:
+                return _plain(self.dataset.attrs[name])
+        raise UserError(f"{self.label}: no attribute {name}; fetch the product again")
+
+    def _find(self, variable: str) -> h5py.Dataset:
+        if self.has(variable):
+            with self._damage(variable):
+                return self.dataset[variable]
+        with self._damage(variable):
+            known = ", ".join(_variables(self.dataset)[:8]) or "none"
+        raise UserError(f"{self.label}: no variable {variable}; found {known}: fetch the product again")
+
+    def _attributes(self, variable: str) -> dict[str, Any]:
+        """Those attributes of a variable that say what its numbers mean."""
+        with self._damage(variable):
+            attributes = self._find(variable).attrs
+            return {name: _plain(attributes[name]) for name in MEANING if name in attributes}
+
+    @contextmanager
+    def _damage(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise damaged(self.label, f"{what}: {error}") from error
 
 
 @contextmanager
 def open_file(source: Source, file: str) -> Iterator[OpenFile]:
-    """Open one file of a product, and close it; raises UserError if it is missing, truncated or damaged."""
-    label = f"{source.path}: {file}"
-    with LIBRARY:
-        try:
-            dataset = source.open(file)
-        except FileNotFoundError:
-            raise UserError(f"{label} is missing; fetch the product again") from None
-        except (OSError, RuntimeError) as error:
-            raise _damaged(label, error) from error
-        try:
-            yield OpenFile(label, dataset)
-        except (OSError, RuntimeError) as error:
-            raise _damaged(label, error) from error
-        finally:
-            dataset.close()
+    """Open one file of a product, and close it.
+
+    Raises UserError if it is missing, truncated, damaged, or not what the manifest says.
+    """
+    label, data = source.label(file), source.read(file)
+    try:
+        dataset = h5py.File(io.BytesIO(data), "r")
+    except DAMAGE as error:
+        raise damaged(label, error) from error
+    with dataset:
+        yield OpenFile(label, dataset, data)
 
 
-def _damaged(label: str, error: Exception) -> UserError:
-    return UserError(f"{label} can't be read: truncated or damaged ({error}); fetch the product again")
+def _is_inside(file: h5py.File, name: str) -> bool:
+    """Whether `name` is a dataset of this very file: a link may lead into any other."""
+    return isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file[name], h5py.Dataset)
+
+
+def _variables(file: h5py.File) -> list[str]:
+    inside = [name for name in sorted(file) if _is_inside(file, name)]
+    return [name for name in inside if not str(_plain(file[name].attrs.get("NAME", ""))).startswith(BARE_DIMENSION)]
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as netCDF has it: text as str, one number as a number, several as an array."""
+    if isinstance(value, h5py.Empty):
+        return ""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -46,13 +46,19 @@ def read_product(path: Path, *, positions: bool = False, oblique: bool = False, 
         thermal, shape = _read_thermal(source)
         flags = _read_flags(source, shape)
         flags["flags"]["exception"] = thermal.pop("exception")
+        solar = _read_solar(source, shape)
+        wants_detectors = solar["detector"] is not None
         return Product(
             **identity,
             **thermal,
-            **_read_solar(source, shape),
+            **solar,
             **flags,
-            **_read_positions(source, shape),
+            **_read_coordinates(source, shape),
             **_read_geometry(source, thermal["grid_1km"], shape),
+            positions=read_positions(source, flags["flags"]["confidence"], detectors=wants_detectors)
+            if positions
+            else None,
+            oblique=read_oblique(source) if oblique else None,
             verified=source.verified,
         )
 
@@ -93,27 +99,50 @@ def read_identity(source: Source) -> Fields:
 
 
 def _read_solar(source: Source, shape: Shape) -> Fields:
-    """S1..S6 at 500 m, their exceptions, irradiances and grid."""
+    """S1..S6 at 500 m, their exceptions, irradiances and grid, and which detector saw each pixel where that matters."""
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the 1 km grid {shape}"
     exceptions = np.empty((6, *fine), np.uint8)
     radiances, irradiance = [], []
     for index, channel in enumerate(SOLAR_CHANNELS):
         with open_file(source, f"{channel}_radiance_an.nc") as file:
             radiances.append(file.packed(f"{channel}_radiance_an", fine, why))
-            exceptions[index] = file.raw(f"{channel}_exception_an", fine, why)
+            file.raw(f"{channel}_exception_an", fine, why, out=exceptions[index])
             grid = file.grid()
-        with open_file(source, f"{channel}_quality_an.nc") as file:
-            variable = f"{channel}_solar_irradiance_an"
-            by_detector = file.physical(variable, dtype="f8")
-            if by_detector.ndim != 1 or not (by_detector > 0).any() or not by_detector[0] > 0:
-                raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {by_detector}")
-            irradiance.append(np.where(by_detector > 0, by_detector, np.nan))
+        irradiance.append(_read_irradiance(source, channel))
+    stacked = _stack_detectors(irradiance)
     return {
         "radiances": tuple(radiances),
         "radiance_exception": exceptions,
-        "irradiance": _stack_detectors(irradiance),
+        "irradiance": stacked,
+        "detector": _read_detector(source, fine, why) if _differ(stacked) else None,
         "grid_500m": grid,
     }
+
+
+def _read_irradiance(source: Source, channel: str) -> np.ndarray:
+    """By detector, f8; NaN where not positive."""
+    with open_file(source, f"{channel}_quality_an.nc") as file:
+        variable = f"{channel}_solar_irradiance_an"
+        by_detector = file.physical(variable, dtype="f8")
+        if by_detector.ndim != 1 or not (by_detector > 0).any() or not by_detector[0] > 0:
+            raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {by_detector}")
+    return np.where(by_detector > 0, by_detector, np.nan)
+
+
+def _differ(irradiance: np.ndarray) -> bool:
+    """Whether the irradiance of some channel (rows) depends on the detector (columns)."""
+    return bool((np.nanmax(irradiance, axis=1) > np.nanmin(irradiance, axis=1)).any())
+
+
+def _read_detector(source: Source, fine: Shape, why: str) -> np.ndarray | None:
+    """detector_an; None in a product without that optional file, whose irradiances are averaged over detectors."""
+    if not source.has("indices_an.nc"):
+        return None
+    with open_file(source, "indices_an.nc") as file:
+        detector = file.raw("detector_an", fine, why)
+        if detector.dtype != np.uint8:
+            raise UserError(f"{file.label}: variable detector_an must be of uint8; found {detector.dtype}")
+        return detector
 
 
 def _stack_detectors(irradiance: list[np.ndarray]) -> np.ndarray:
@@ -146,7 +175,7 @@ def _check_meanings(file: OpenFile, variable: str, field: FlagField, needed: tup
         )
 
 
-def _read_positions(source: Source, shape: Shape) -> Fields:
+def _read_coordinates(source: Source, shape: Shape) -> Fields:
     with open_file(source, "geodetic_in.nc") as file:
         return {name: file.physical(f"{name}_in", shape) for name in ("latitude", "longitude")}
 
