@@ -20,8 +20,8 @@ RADIUS_M = 1000.0
 BLOCK_ROWS = 16  # of 1 km at a time, so that what is worked on stays in a core's cache
 # Rows and columns of 500 m searched before and behind a pixel's own two, if positions stray that far.
 SEARCHED = 7
-# The lowest bits of a squared distance number the candidate instead: distances are kept to 1 part in 100,000.
-NUMBER_BITS = 7
+# The lowest bits of a squared distance number the candidate instead: distances are kept to 1 part in 65,000.
+NUMBER_BITS = 8
 NUMBERS = np.uint32(2**NUMBER_BITS - 1)
 NONE_YET = np.uint32(2**32 - 1)
 
@@ -45,7 +45,7 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
 
     Measurements are numbered row by row: first the cells of 500 m (4 R C), then the places of orphans (2 R O); the
     number after the last stands for none. Cosmetic cells and unknown positions are none. Exact but for distances that
-    differ by less than 1 part in 100,000, which are taken in the order of the search. Raises UserError where positions
+    differ by less than 1 part in 65,000, which are taken in the order of the search. Raises UserError where positions
     stray so far from their grid that neighbours could be missed.
     """
     candidates = _candidates(positions, radius_m)
@@ -62,19 +62,22 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
 
 def _candidates(positions: Positions, radius_m: float) -> list[Candidate]:
     """The cells that may lie within the radius of some pixel, judging by the extents of rows and of columns."""
-    downs = _gaps(_extent(positions.y_1km, axis=1), _extent(positions.y_500m, axis=1))
-    rights = _gaps(_extent(positions.x_1km, axis=0), _extent(positions.x_500m, axis=0))
+    along_track = _extent(positions.y_1km, axis=1), _extent(positions.y_500m, axis=1)
+    across_track = _extent(positions.x_1km, axis=0), _extent(positions.x_500m, axis=0)
+    downs, rights = _gaps(*along_track), _gaps(*across_track)
     found = [
         Candidate(down, right)
         for down, along in downs.items()
         for right, across in rights.items()
         if along**2 + across**2 < radius_m**2
     ]
-    far = (-SEARCHED, SEARCHED + 1)
+    # One cell that strays far shows at every second step only, as it meets every 1 km row at another.
+    far = (-SEARCHED, 1 - SEARCHED, SEARCHED, SEARCHED + 1)
     if len(found) > NUMBERS or any(down in far or right in far for down, right in found):
+        spread = max(float((extent.high - extent.low).max()) for extent in (*along_track, *across_track))
         raise UserError(
-            "cartesian_in.nc and cartesian_an.nc: pixels must lie within a pixel of their row and column for --regrid "
-            f"neighbours; found cells up to {SEARCHED} away within {radius_m:.0f} m: fetch the product again"
+            "cartesian_in.nc and cartesian_an.nc: pixels must lie within about 1000 m of their row along the track and "
+            f"of their column across it; found some of one row or column {spread:.0f} m apart: fetch the product again"
         )
     return found
 

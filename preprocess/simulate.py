@@ -32,7 +32,7 @@ from preprocess.simulation.tables import (
     written_plan,
 )
 
-SIMULATOR = 2
+SIMULATOR = 3
 """Raised when the same parameters come to mean other products."""
 HELD_OUT_SEED = 2**31
 """Added to the seed of a held-out archive: it shows other places at other times than any archive of a usual seed."""

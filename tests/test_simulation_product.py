@@ -119,7 +119,7 @@ def test_the_manifest_tells_sizes_and_sums(folder: Path) -> None:
     entries = parse_manifest((folder / "xfdumanifest.xml").read_bytes(), "manifest")
     files = {path.name: path.read_bytes() for path in folder.glob("*.nc")}
     assert set(entries) == set(files)
-    assert len(files) == 30
+    assert len(files) == 31
     for name, data in files.items():
         assert entries[name].size == len(data)
         assert entries[name].md5 == hashlib.md5(data).hexdigest()
@@ -131,7 +131,7 @@ def test_the_manifest_is_written_as_the_real_one(folder: Path, real_product: Pat
         r'<byteStream [^>]*size="(\d+)">\s*<fileLocation [^>]*href="\./([^"]+)"/>\s*'
         r'<checksum checksumName="MD5">([0-9a-f]{32})'
     )
-    assert len(entry.findall((folder / "xfdumanifest.xml").read_text())) == 30
+    assert len(entry.findall((folder / "xfdumanifest.xml").read_text())) == 31
     assert len(entry.findall((real_product / "xfdumanifest.xml").read_text())) == 110
 
 
@@ -277,7 +277,7 @@ def test_zips_hold_one_folder_and_appear_whole(tmp_path: Path, scene: SimulatedS
     (tmp_path / "other").mkdir()
     with zipfile.ZipFile(path) as bundle:
         assert {name.split("/")[0] for name in bundle.namelist()} == {f"{scene.geometry.plan.name}.SEN3"}
-        assert len(bundle.namelist()) == 31
+        assert len(bundle.namelist()) == 32
     broken = replace(scene, label=replace(scene.label, bayes=scene.label.bayes[:3]))
     with pytest.raises((ValueError, IndexError)):
         write_product(broken, path.with_name("other"))

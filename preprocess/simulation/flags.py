@@ -64,7 +64,8 @@ def cloud_words(scene: SimulatedScene) -> Words:
 
 
 def confidence_words(scene: SimulatedScene, cells: Regridding, cloud: Words) -> tuple[Words, Words]:
-    """confidence_in (R, C) and confidence_orphan_in (R, S), from the cloud words of the measured pixels.
+    """confidence_in (R, C) and confidence_orphan_in (R, S), from the cloud words of the measured pixels (R, C); or with
+    `cells` of 500 m confidence_an (2R, 2C) and confidence_orphan_an (2R, 2S).
 
     Geography and light are the cell's own; snow and cloud come with the measurement that fills it.
     """
@@ -72,12 +73,19 @@ def confidence_words(scene: SimulatedScene, cells: Regridding, cloud: Words) -> 
     what = np.zeros_like(where)
     _set(what, SNOW, snow(scene))
     _set(what, SUMMARY_CLOUD, cloud != 0)
+    where, what = on_grid(where, cells), on_grid(what, cells)
     words = where | gridded(cells, what, 0)
     _set(words, UNFILLED, cells.unfilled)
     _set(words, COSMETIC, cells.cosmetic)
     _set(words, DUPLICATE, cells.duplicate)
     spare = orphans(cells, where | what | np.uint16(DUPLICATE), UNFILLED)
     return words, spare
+
+
+def on_grid(words: Words, cells: Regridding) -> Words:
+    """Words of 1 km pixels, (R, C), for each cell of the grid of `cells`: (R, C), or (2R, 2C) at 500 m."""
+    finer = cells.cosmetic.shape[0] // words.shape[0]
+    return words.repeat(finer, axis=0).repeat(finer, axis=1)
 
 
 def observed_reflectance(scene: SimulatedScene) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocess.simulation.flags import CLOUD_MEANINGS, CONFIDENCE_MEANINGS, cloud_words, confidence_words
+from preprocess.simulation.flags import CLOUD_MEANINGS, CONFIDENCE_MEANINGS, cloud_words, confidence_words, on_grid
 from preprocess.simulation.plan import ProductPlan
 from preprocess.simulation.radiance import RADIANCE_SCALE, TEMPERATURE_OFFSET_K, TEMPERATURE_SCALE_K
 from preprocess.simulation.regrid import Regridding, gridded, orphans
@@ -43,7 +43,7 @@ PROBABILITY_SCALE, PROBABILITY_FILL = 0.01, 255
 
 
 def image_files(scene: SimulatedScene, in_cells: Regridding, an_cells: Regridding) -> Iterator[ProductFile]:
-    """S1..S6_radiance_an.nc, S7..S9_BT_in.nc and flags_in.nc.
+    """S1..S6_radiance_an.nc, S7..S9_BT_in.nc, flags_in.nc and flags_an.nc.
 
     No radiance file was at hand: names follow satpy's reader slstr_l1b, texts the measured manifest, the rest the
     measured temperature files; the scale factors are ours (RADIANCE_SCALE).
@@ -53,6 +53,7 @@ def image_files(scene: SimulatedScene, in_cells: Regridding, an_cells: Regriddin
     for index in range(3):
         yield _temperature_file(scene, index, in_cells)
     yield _flags_file(scene, in_cells)
+    yield _fine_flags_file(scene, an_cells)
 
 
 def _radiance_file(scene: SimulatedScene, index: int, cells: Regridding) -> ProductFile:
@@ -123,6 +124,24 @@ def _flags_file(scene: SimulatedScene, cells: Regridding) -> ProductFile:
     if plan.collection in PROBABILITY_COLLECTIONS:
         variables += _probabilities(scene, cells)
     return _file(plan, "flags_in.nc", "in", scene.geometry.start_offset, tuple(variables))
+
+
+def _fine_flags_file(scene: SimulatedScene, cells: Regridding) -> ProductFile:
+    """flags_an.nc: what 1 km pixels show, with what regridding did to the cells of 500 m.
+
+    Nothing measured at hand: names as in flags_in.nc; bayes_an and pointing_an are left out.
+    """
+    plan = scene.geometry.plan
+    cloud = cloud_words(scene)
+    confidence, confidence_orphan = confidence_words(scene, cells, cloud)
+    cloud = on_grid(cloud, cells)
+    variables = (
+        flags("cloud_an", IMAGE, gridded(cells, cloud, 0), CLOUD_MEANINGS),
+        flags("cloud_orphan_an", ORPHANS, orphans(cells, cloud, 0), CLOUD_MEANINGS),
+        flags("confidence_an", IMAGE, confidence, CONFIDENCE_MEANINGS),
+        flags("confidence_orphan_an", ORPHANS, confidence_orphan, CONFIDENCE_MEANINGS),
+    )
+    return _file(plan, "flags_an.nc", "an", scene.geometry.start_offset, variables)
 
 
 def _bayes(scene: SimulatedScene, cells: Regridding) -> tuple[Variable, Variable]:
