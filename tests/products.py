@@ -129,7 +129,7 @@ def write_product(folder: Path, files: Files | None = None, name: str = NAME, co
             dataset.setncatts({"product_name": f"{name}.SEN3", "start_time": "2018-05-31T10:23:38.123456Z"})
             dataset.setncatts(grid_attributes(file, columns))
             for variable, (data, attributes) in variables.items():
-                _write_variable(dataset, variable, data, attributes)
+                write_variable(dataset, variable, data, attributes)
     write_manifest(target)
     return target
 
@@ -144,7 +144,7 @@ def grid_attributes(file: str, columns: int) -> dict[str, Any]:
     return {"resolution": resolution, "track_offset": np.int32(track), "start_offset": np.int32(START_OFFSET)}
 
 
-def _write_variable(dataset: netCDF4.Dataset, name: str, data: np.ndarray, attributes: dict[str, Any]) -> None:
+def write_variable(dataset: netCDF4.Dataset, name: str, data: np.ndarray, attributes: dict[str, Any]) -> None:
     dimensions = []
     for size in data.shape:
         dimension = f"size_{size}"
