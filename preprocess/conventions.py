@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from preprocess.errors import UserError
-from preprocess.grid import GriddedChannel, mean_channels, nearest, reference_resize, reference_resize_flag
+from preprocess.grid import BLOCK_ROWS, GriddedChannel, mean_channels, measured_by_mean, nearest
 from preprocess.labels import cloudy_pixels, labelled_pixels
-from preprocess.level1 import Product
+from preprocess.level1 import Packed, Product
 from preprocess.quality import measured_channels, standard_flags, valid_pixels
-from preprocess.radiometry import (
-    HORIZON_ZENITH_DEG,
-    cosine_of_sun,
-    interpolate_zenith,
-    reference_cosine_of_sun,
-    reflectance,
-)
-from preprocess.scene import (
-    MISSING_RADIANCE,
-    MISSING_REFLECTANCE,
-    MISSING_TEMPERATURE_K,
-    REFERENCE_HEIGHT,
-    REFERENCE_WIDTH,
-)
+from preprocess.radiometry import HORIZON_ZENITH_DEG, cosine_of_sun, interpolate_zenith, reference_cosine_of_sun
+from preprocess.resample import reference_resize, reference_resize_flag, resize_columns, row_blocks
+from preprocess.scene import MISSING_TEMPERATURE_K, REFERENCE_HEIGHT, REFERENCE_WIDTH
+from preprocess.solar import solar_images
 
 Arrays = dict[str, np.ndarray | None]
 
@@ -58,31 +49,30 @@ def native_arrays(
     """
     shape = product.bt.shape[1:]
     zenith = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_1km, *shape)
-    mu0 = cosine_of_sun(zenith).astype(np.float32)
-    refs = np.empty((*shape, 6), np.float32)
-    radiances = np.empty((*shape, 6), np.float32) if rads else None
-    deviations = np.empty((*shape, 6), np.float32) if texture else None
-    solar = []
-    for index, channel in enumerate(_channels(product, regrid, texture)):
-        factor, irradiance = float(factors[index]), float(native_irradiance(product)[index])
-        shared = channel.radiance if channel.equalised is None else channel.equalised
-        refs[..., index] = reflectance(shared * factor, irradiance, mu0)
-        if radiances is not None:
-            radiances[..., index] = np.nan_to_num(channel.radiance * factor, nan=MISSING_RADIANCE)
-        if deviations is not None and channel.deviation is not None:
-            deviations[..., index] = np.nan_to_num(reflectance(channel.deviation * factor, irradiance, mu0))
-        solar.append(channel.measured)
+    mu0 = np.ascontiguousarray(cosine_of_sun(zenith))
+    channels = _channels(product, regrid, texture)
+    solar = solar_images(channels, factors, native_irradiance(product), mu0, rads=rads, texture=texture)
     label_valid = labelled_pixels(product, label_rule)
     cloud = cloudy_pixels(product, label_rule) & (label_valid | ~label_valid.any())
     return {
-        "refs": np.nan_to_num(refs, copy=False, nan=MISSING_REFLECTANCE),
-        "bts": np.moveaxis(np.nan_to_num(product.bt, nan=MISSING_TEMPERATURE_K), 0, -1),
-        "rads": radiances,
-        "texture": deviations,
+        "refs": solar.refs,
+        "bts": thermal_images(product.bt),
+        "rads": solar.rads,
+        "texture": solar.texture,
         "bayes": _flag_image(cloud),
         "summary": _flag_image(product.flag("confidence", "summary_cloud")),
-        **_quality(product, label_valid, measured_channels(product, solar, ~np.isnan(mu0))),
+        **_quality(product, label_valid, measured_channels(product, solar.measured, mu0 > 0)),
     }
+
+
+def thermal_images(bt: np.ndarray) -> np.ndarray:
+    """Brightness temperatures (3, R, C) f4, NaN where missing, as images of a scene: (R, C, 3) f4, missing 270 K."""
+    images = np.empty((*bt.shape[1:], len(bt)), np.float32)
+    for start in range(0, bt.shape[1], BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        for index, image in enumerate(bt):
+            images[rows, :, index] = np.where(np.isnan(image[rows]), np.float32(MISSING_TEMPERATURE_K), image[rows])
+    return images
 
 
 def _channels(product: Product, regrid: str, texture: bool) -> Iterator[GriddedChannel]:
@@ -103,28 +93,52 @@ def reference_arrays(product: Product, factors: np.ndarray, *, label_rule: str, 
     neighbour.
     """
     size = (REFERENCE_HEIGHT, REFERENCE_WIDTH)
-    shape, fine = product.bt.shape[1:], product.radiances[0].counts.shape
-    mu0 = reference_cosine_of_sun(product.solar_zenith, product.grid_tie, product.grid_500m, *fine)
-    refs = np.empty((*size, 6), np.float32)
-    radiances = np.empty((*size, 6), np.float32) if rads else None
-    for index, (factor, irradiance) in enumerate(zip(factors, reference_irradiance(product), strict=True)):
-        radiance = np.nan_to_num(product.radiances[index].values().astype(np.float64), copy=False) * factor
-        refs[..., index] = reference_resize(reflectance(radiance, irradiance, mu0), *size)
-        if radiances is not None:
-            radiances[..., index] = reference_resize(radiance, *size)
-    bts = [reference_resize(np.nan_to_num(bt), *size).astype(np.float32) for bt in product.bt]
+    shape = product.bt.shape[1:]
+    refs, radiances = _reference_solar(product, factors, rads=rads)
+    bts = np.empty((*size, len(product.bt)), np.float32)
+    for index, bt in enumerate(product.bt):
+        bts[..., index] = reference_resize(np.where(np.isnan(bt), np.float32(0), bt), *size)
     zenith = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_1km, *shape)
-    solar = [channel.measured for channel in mean_channels(product)]
-    measured = measured_channels(product, solar, zenith < HORIZON_ZENITH_DEG)
+    sun_up = np.ascontiguousarray(zenith < HORIZON_ZENITH_DEG)
+    measured = measured_channels(product, measured_by_mean(product), sun_up)
     quality = _quality(product, labelled_pixels(product, label_rule), measured)
     return {
         "refs": refs,
-        "bts": np.stack(bts, axis=-1),
+        "bts": bts,
         "rads": radiances,
         "bayes": reference_resize_flag(cloudy_pixels(product, label_rule), *size)[..., None],
         "summary": reference_resize_flag(product.flag("confidence", "summary_cloud"), *size)[..., None],
         **{name: nearest(array, *size) for name, array in quality.items()},
     }
+
+
+def _reference_solar(product: Product, factors: np.ndarray, *, rads: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """refs and, if asked for, rads (1200, 1500, 6) f4: pi L / (E mu0) at 500 m, then resized, in float64."""
+    rows, columns = product.radiances[0].counts.shape
+    mu0 = reference_cosine_of_sun(product.solar_zenith, product.grid_tie, product.grid_500m, rows, columns)
+    refs = np.empty((REFERENCE_HEIGHT, REFERENCE_WIDTH, len(product.radiances)), np.float32)
+    radiances = np.empty_like(refs) if rads else None
+    scales = np.pi * factors / reference_irradiance(product)
+    for block in row_blocks(rows, REFERENCE_HEIGHT):
+        # One sun for all rows may as well be divided by after they are resized, when there are fewer of them.
+        sun = mu0 if len(mu0) == 1 else mu0[block.source]
+        for index, packed in enumerate(product.radiances):
+            radiance = _values_or_zero(replace(packed, counts=packed.counts[block.source]))
+            resized = block.operator @ radiance
+            reflectances = resized / sun if len(sun) == 1 else block.operator @ (radiance / sun)
+            refs[block.target, :, index] = resize_columns(reflectances * scales[index], REFERENCE_WIDTH)
+            if radiances is not None:
+                radiances[block.target, :, index] = resize_columns(resized * factors[index], REFERENCE_WIDTH)
+    return refs, radiances
+
+
+def _values_or_zero(packed: Packed) -> np.ndarray:
+    """The image in its units, f8, 0 where nothing is known."""
+    values = packed.counts.astype(np.float64)
+    values *= packed.scale
+    values += packed.offset
+    np.copyto(values, 0.0, where=~packed.known())
+    return values
 
 
 def _quality(product: Product, label_valid: np.ndarray, measured: np.ndarray) -> dict[str, np.ndarray]:

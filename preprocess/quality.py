@@ -11,7 +11,7 @@ from preprocess.level1 import CONFIDENCE_BITS, FlagField, Product
 
 def valid_pixels(product: Product) -> np.ndarray:
     """Where S8 and S9 hold data: bool (R, C)."""
-    return ~np.isnan(product.bt[1:]).any(axis=0)
+    return ~(np.isnan(product.bt[1]) | np.isnan(product.bt[2]))
 
 
 def measured_channels(product: Product, solar: Iterable[np.ndarray], sun_up: np.ndarray) -> np.ndarray:
@@ -20,16 +20,23 @@ def measured_channels(product: Product, solar: Iterable[np.ndarray], sun_up: np.
     S7..S9: not fill, no exception but saturation, not cosmetic. S1..S6: where `solar` (bool (R, C) each, of
     `GriddedChannel`) says so, the pixel is not cosmetic and the sun is up (`sun_up`, bool (R, C)).
     """
-    allowed = np.uint8(product.flags["exception"].mask("saturation"))
+    forbidden = np.uint8(~product.flags["exception"].mask("saturation") & 0xFF)
     genuine = ~product.flag("confidence", "cosmetic")
-    lit = genuine & sun_up
-    measured = np.zeros(sun_up.shape, np.uint16)
-    for index, some in enumerate(solar):
-        measured |= (some & lit).astype(np.uint16) << np.uint16(index)
-    for index, (bt, exception) in enumerate(zip(product.bt, product.bt_exception, strict=True), len(product.radiances)):
-        whole = ~np.isnan(bt) & (exception & ~allowed == 0)
-        measured |= (whole & genuine).astype(np.uint16) << np.uint16(index)
+    thermal = (
+        ~np.isnan(bt) & (exception & forbidden == 0)
+        for bt, exception in zip(product.bt, product.bt_exception, strict=True)
+    )
+    measured = _bits(solar, genuine & sun_up).astype(np.uint16)
+    measured |= _bits(thermal, genuine).astype(np.uint16) << np.uint16(len(product.radiances))
     return measured
+
+
+def _bits(images: Iterable[np.ndarray], where: np.ndarray) -> np.ndarray:
+    """Bit i set where image i and `where` are: up to eight images bool (R, C) -> u1 (R, C)."""
+    bits = np.zeros(where.shape, np.uint8)
+    for index, image in enumerate(images):
+        bits |= (image & where).view(np.uint8) << np.uint8(index)
+    return bits
 
 
 def standard_flags(confidence: FlagField) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy.interpolate import CubicSpline, RectBivariateSpline
+from scipy.interpolate import BSpline, RectBivariateSpline, make_interp_spline
 
 from preprocess.level1 import Grid
 
@@ -31,32 +33,61 @@ def interpolate_zenith(zenith_deg: np.ndarray, ties: Grid, pixels: Grid, rows: i
     where only extrapolation could tell. Where rows of pixels and tie points coincide (1 km), only columns are
     interpolated.
     """
-    across = _spline_columns(zenith_deg, tie_columns(columns, pixels, ties))
-    at = tie_rows(rows, pixels, ties)
-    if np.array_equal(at, np.rint(at)):
-        return across[at.astype(np.intp)]
-    return _spline_columns(across.T, at).T
+    at_columns, at_rows = tie_columns(columns, pixels, ties), tie_rows(rows, pixels, ties)
+    if np.array_equal(at_rows, np.rint(at_rows)):
+        return _spline_columns(zenith_deg[at_rows.astype(np.intp)], at_columns)
+    return _spline_columns(_spline_columns(zenith_deg, at_columns).T, at_rows).T
 
 
 def _spline_columns(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Interpolate each row of `values` (N, T) to the positions `at` (M,); rows with the same gaps are done together."""
-    result = np.full((values.shape[0], at.size), np.nan)
-    patterns, of_row = np.unique(np.isfinite(values), axis=0, return_inverse=True)
-    for index, valid in enumerate(patterns):
+    """Interpolate each row of `values` (N, T) to the rising positions `at` (M,); those with the same gaps together."""
+    result = np.full((at.size, values.shape[0]), np.nan)
+    for valid, rows in _patterns(np.isfinite(values)):
         knots = np.flatnonzero(valid)
         if knots.size < 2:
             continue
-        rows = np.flatnonzero(of_row.ravel() == index)
-        inside = (at >= knots[0]) & (at <= knots[-1])
-        spline = CubicSpline(knots, values[np.ix_(rows, knots)], axis=1)
-        result[np.ix_(rows, np.flatnonzero(inside))] = spline(at[inside])
-    return result
+        inside = slice(np.searchsorted(at, knots[0]), np.searchsorted(at, knots[-1], side="right"))
+        if inside.start >= inside.stop:
+            continue
+        # A spline is a sum of bumps, at most four of them at any place: a sparse matrix for all rows at once.
+        spline = make_interp_spline(knots, values[rows][:, knots].T, k=min(3, knots.size - 1))
+        bumps = BSpline.design_matrix(at[inside], spline.t, spline.k)
+        result[inside, rows] = bumps @ spline.c
+    return result.T
+
+
+def _patterns(valid: np.ndarray) -> Iterator[tuple[np.ndarray, slice | np.ndarray]]:
+    """Each different row of `valid` (N, T) bool, and which rows are alike: a slice where they are all the rows."""
+    if (valid == valid[:1]).all():
+        yield valid[0], slice(None)
+        return
+    patterns, of_row = np.unique(valid, axis=0, return_inverse=True)
+    for index, pattern in enumerate(patterns):
+        yield pattern, np.flatnonzero(of_row.ravel() == index)
 
 
 def cosine_of_sun(solar_zenith_deg: np.ndarray) -> np.ndarray:
-    """mu0 to divide by: max(cos sza, cos 88 degrees); NaN where the sun is down (sza >= 90) or its angle unknown."""
-    mu0 = np.maximum(np.cos(np.radians(solar_zenith_deg)), np.cos(np.radians(LOWEST_SUN_ZENITH_DEG)))
-    return np.where(solar_zenith_deg < HORIZON_ZENITH_DEG, mu0, np.nan)
+    """mu0 to divide by, f4: max(cos sza, cos 88 degrees); NaN where the sun is down (sza >= 90) or its angle unknown.
+
+    Within 2e-7 of itself: taken as the sine of the height, which float32 holds best where it is low.
+    """
+    height = (HORIZON_ZENITH_DEG - solar_zenith_deg).astype(np.float32)
+    mu0 = np.sin(height * np.float32(np.pi / 180))
+    np.maximum(mu0, np.float32(np.cos(np.radians(LOWEST_SUN_ZENITH_DEG))), out=mu0)
+    return np.where(height > 0, mu0, np.float32(np.nan))
+
+
+def irradiance_ratios(irradiance: np.ndarray) -> np.ndarray:
+    """Mean irradiance over each detector's own (detectors,), to be indexed by `Product.detector`: (256,) f8.
+
+    A radiance times its ratio is what a detector of the mean irradiance would have seen; 1 for a detector that is
+    unknown (255) or whose irradiance is.
+    """
+    ratios = np.ones(256)
+    known = np.isfinite(irradiance)
+    if np.unique(irradiance[known]).size > 1:
+        ratios[: irradiance.size][known] = np.mean(irradiance[known]) / irradiance[known]
+    return ratios
 
 
 def reflectance(radiance: np.ndarray, irradiance: float, mu0: np.ndarray) -> np.ndarray:
@@ -72,10 +103,11 @@ def reference_cosine_of_sun(zenith_deg: np.ndarray, ties: Grid, pixels: Grid, ro
     """The original's mu0 (rows, columns) f8, its fault included: start_offset is added to the tie-point row.
 
     The bicubic spline is then evaluated beyond its last row, and scipy holds it there, so every row
-    gets the last row's angle. Missing angles count as 0 degrees; sza >= 90 gives 1.
+    gets the last row's angle: (1, columns) where they all do. Missing angles count as 0 degrees; sza >= 90 gives 1.
     """
     filled = np.nan_to_num(zenith_deg, nan=0.0)
     spline = RectBivariateSpline(np.arange(filled.shape[0]), np.arange(filled.shape[1]), filled)
-    at_rows = tie_rows(rows, pixels, ties) + ties.start_offset
-    zenith = spline(at_rows, tie_columns(columns, pixels, ties))
-    return np.where(zenith < HORIZON_ZENITH_DEG, np.cos(REFERENCE_RADIANS_PER_DEGREE * zenith), 1.0)
+    at_rows = np.minimum(tie_rows(rows, pixels, ties) + ties.start_offset, filled.shape[0] - 1)
+    zenith = spline(np.unique(at_rows), tie_columns(columns, pixels, ties))
+    mu0 = np.where(zenith < HORIZON_ZENITH_DEG, np.cos(REFERENCE_RADIANS_PER_DEGREE * zenith), 1.0)
+    return mu0 if len(mu0) == 1 else mu0[np.searchsorted(np.unique(at_rows), at_rows)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preprocess.grid import any_2x2, mean_2x2, nearest, reference_resize, reference_resize_flag
+from preprocess.grid import any_2x2, mean_2x2, nearest
+from preprocess.resample import reference_resize, reference_resize_flag
 
 NAN = np.nan
 

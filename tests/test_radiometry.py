@@ -81,7 +81,7 @@ def test_low_sun_is_held_at_88_degrees_and_a_sun_that_is_down_gives_none() -> No
     lowest = 0.03489949670250097  # cos 88 degrees
     found = cosine_of_sun(np.array([0.0, 60.0, 87.0, 88.5, 89.999, 90.0, 95.0, np.nan]))
     expected = [1.0, 0.5, 0.052335956242943835, lowest, lowest, np.nan, np.nan, np.nan]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=2e-7)  # float32
 
 
 @pytest.mark.quick
