@@ -1,4 +1,4 @@
-"""Edge: the command that tells what a product or shard holds."""
+"""Edge: the command that tells what a product or shard holds, and shows it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,31 @@ from typing import Any
 
 from tyro.conf import Positional
 
+from preprocess.colour import daylight, false_colour
 from preprocess.command import Output, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
+from preprocess.files import whole_file
+from preprocess.flags import check
+from preprocess.level1 import Product
+from preprocess.netcdf import open_file, open_source
 from preprocess.product import find_products, read_product
+from preprocess.scene import Scene
 from preprocess.shard import SUFFIXES, find_shards, read_shard
 from preprocess.sources import is_product_folder
-from preprocess.summary import summarise_product, summarise_scene, summary_lines
+from preprocess.summary import summarise_product, summarise_scene
+from preprocess.summary_text import summary_lines
+
+PNG = ".png"
 
 
 @dataclass(frozen=True)
 class DescribeConfig(Output):
-    """Tell what SLSTR products and shards hold: size, light, fill, clouds, labels, flags, and the range of channels."""
+    """Tell what SLSTR products and shards hold: grids, light, fill, labels, flags, every channel, and what is odd."""
 
     paths: Positional[tuple[Path, ...]]
     """.SEN3 folders, zips, shards, folders of these, or lists of products."""
+    png: Path | None = None
+    """Show each too, in false colour (S5, S3, S2 by day, S8 by night): NAME.png in this folder, or this one file."""
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -34,10 +45,12 @@ class DescribeConfig(Output):
 def main(config: DescribeConfig) -> int:
     """Print a summary of each, as JSON (one list) if asked to; return 3 if some could not be read."""
     items = [item for path in config.paths for item in find_items(path)]
+    one_file = config.png is not None and config.png.suffix == PNG
+    check(len(items) == 1 or not one_file, "png", f"a folder for {len(items)} items", config.png)
     summaries, failed = [], 0
     for item in items:
         try:
-            summary = describe(item)
+            summary = describe(item, config.png)
         except UserError as error:
             failed += 1
             log.error("failed: %s", error)
@@ -59,11 +72,47 @@ def find_items(path: Path) -> list[Path]:
     return find_products(path)
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """The summary of one product or shard, its path beside it; raises UserError if it can't be read."""
+def describe(path: Path, png: Path | None = None) -> dict[str, Any]:
+    """The summary of one product or shard, its path beside it; raises UserError if it can't be read.
+
+    Its picture is written to `png`, a file of that suffix or else a folder.
+    """
     if path.suffix in SUFFIXES:
-        return {"path": str(path), **summarise_scene(read_shard(path))}
-    return {"path": str(path), **summarise_product(read_product(path))}
+        shard = read_shard(path)
+        summary = summarise_scene(shard)
+        scene = shard if png else None
+    else:
+        product = read_product(path)
+        summary = summarise_product(product) | {"processor": processor_version(path)}
+        scene = _native_scene(product) if png else None
+    if png and scene:
+        save_picture(png if png.suffix == PNG else png / f"{summary['product']}{PNG}", scene)
+    return {"path": str(path), **summary}
+
+
+def processor_version(path: Path) -> str | None:
+    """What made a product, as its files say: "IPF-SL-1 06.08"; None if they don't."""
+    with open_source(path) as source, open_file(source, "S7_BT_in.nc") as file:
+        try:
+            return str(file.attribute("source"))
+        except UserError:
+            return None
+
+
+def save_picture(path: Path, scene: Scene) -> None:
+    """Write a scene's false colours to a PNG, pixel by pixel, whole or not at all."""
+    from PIL import Image  # not needed, nor waited for, without --png
+
+    picture = false_colour(scene.refs, scene.bts, daylight(scene.refs), scene.valid[..., 0] > 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        Image.fromarray(picture).save(partial, format="PNG", compress_level=3)
+
+
+def _native_scene(product: Product) -> Scene:
+    from preprocess.compose import make_scene  # not needed, nor waited for, without --png
+
+    return make_scene(product)
 
 
 def _shard_files(folder: Path) -> Iterator[Path]:

@@ -1,34 +1,51 @@
-"""A product or a scene in numbers: size, light, fill, clouds, labels, flags and the range of every channel."""
+"""A product or a scene in numbers: size, light, fill, clouds, labels, flags and every channel, with what is odd."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
 
-from preprocess.labels import is_labelled, labelled_pixels
-from preprocess.level1 import CONFIDENCE_BITS, SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Product
-from preprocess.quality import valid_pixels
+from preprocess.channel_numbers import (
+    Numbers,
+    channel_numbers,
+    extent,
+    flag_shares,
+    number_or_none,
+    packed_numbers,
+    set_shares,
+    share,
+)
+from preprocess.labels import constant_warnings, count_classes, is_labelled, labelled_pixels
+from preprocess.level1 import CONFIDENCE_BITS, SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid, Product
+from preprocess.plausible import (
+    BT_RANGE_K,
+    REFLECTANCE_RANGE,
+    channel_warnings,
+    extent_warnings,
+    irradiance_warnings,
+    radiance_range,
+)
+from preprocess.quality import standard_flags, valid_pixels
 from preprocess.scene import Scene, fit
 
 RADIANCE_UNIT = "mW m-2 sr-1 nm-1"
+EXTRAS = ("rads", "texture", "oblique_refs", "oblique_bts")
+LATITUDES, LONGITUDES, ZENITHS = (-90.0, 90.0), (-180.0, 180.0), (0.0, 180.0)
 
 
 def summarise_product(product: Product) -> dict[str, Any]:
-    """What a product holds, JSON-able: shares are of all pixels unless their name says otherwise, None if unknown."""
+    """What a product holds, JSON-able: shares are of all pixels unless their name says otherwise, None if unknown.
+
+    Those of a channel are of its own grid, 500 m or 1 km; its range is of all data, measured or not.
+    """
     label_valid, valid = labelled_pixels(product), valid_pixels(product)
+    cloud = product.flags["bayes"].values > 0
     rows, columns = valid.shape
-    channels = {
-        channel: _range(values, ~np.isnan(values), unit)
-        for names, stack, unit in (
-            (SOLAR_CHANNELS, [packed.values() for packed in product.radiances], RADIANCE_UNIT),
-            (THERMAL_CHANNELS, product.bt, "K"),
-        )
-        for channel, values in zip(names, stack, strict=True)
-    }
-    return {
+    irradiances = [number_or_none(value) for value in np.nanmean(product.irradiance, axis=1)]
+    fields = {name: product.flags[name] for name in ("confidence", "cloud", "bayes")}
+    summary = {
         "kind": "product",
         "product": product.name,
         "platform": product.platform,
@@ -36,20 +53,49 @@ def summarise_product(product: Product) -> dict[str, Any]:
         "collection": product.collection,
         "rows": rows,
         "columns": columns,
+        "grids": {
+            "1 km": _grid(product.grid_1km, valid.shape),
+            "500 m": _grid(product.grid_500m, product.radiances[0].counts.shape),
+            "tie points": _grid(product.grid_tie, product.solar_zenith.shape),
+        },
+        "verified": product.verified,
         "labelled": is_labelled(product),
-        "valid_share": _share(valid),
-        "label_share": _share(label_valid),
-        "summary_cloud_share_of_valid": _share(product.flag("confidence", "summary_cloud")[valid]),
-        "bayes_cloud_share_of_labelled": _share(product.flags["bayes"].values[label_valid] > 0),
+        "label_rule": "any",
+        "valid_share": share(valid),
+        "label_share": share(label_valid),
+        "summary_cloud_share_of_valid": share(product.flag("confidence", "summary_cloud")[valid]),
+        "bayes_cloud_share_of_labelled": share(cloud[label_valid]),
+        "cosmetic_share": share(product.flag("confidence", "cosmetic")),
         "light": _light(product.flag("confidence", "day"), product.flag("confidence", "twilight")),
-        "solar_zenith_deg": _extent(product.solar_zenith),
-        "latitude_deg": _extent(product.latitude),
-        "longitude_deg": _extent(product.longitude),
-        "sun_distance_au": _number(product.sun_distance_au),
-        "irradiances": [_number(value) for value in np.nanmean(product.irradiance, axis=1)],
-        "flag_shares": {f"{name}_in": _flag_shares(product.flags[name]) for name in ("confidence", "cloud", "bayes")},
-        "channels": channels,
+        "solar_zenith_deg": extent(product.solar_zenith),
+        "latitude_deg": extent(product.latitude),
+        "longitude_deg": extent(product.longitude),
+        "sun_distance_au": number_or_none(product.sun_distance_au),
+        "irradiances": irradiances,
+        "flag_shares": {f"{name}_in": flag_shares(field) for name, field in fields.items()},
+        "channels": _product_channels(product, irradiances),
     }
+    classes = constant_warnings(count_classes(standard_flags(fields["confidence"]), cloud, label_valid))
+    return summary | {"warnings": _warnings(summary, classes)}
+
+
+def _product_channels(product: Product, irradiances: list[float | None]) -> dict[str, Numbers]:
+    field = product.flags["exception"]
+    allowed = np.uint8(field.mask("saturation"))
+    genuine = ~product.flag("confidence", "cosmetic")
+    genuine_500m = genuine.repeat(2, axis=0).repeat(2, axis=1)
+    channels = {}
+    solar = zip(SOLAR_CHANNELS, product.radiances, product.radiance_exception, irradiances, strict=True)
+    for channel, packed, exception, irradiance in solar:
+        measured = packed.known() & (exception & ~allowed == 0) & genuine_500m
+        found = packed_numbers(packed, measured, RADIANCE_UNIT, radiance_range(irradiance or np.inf))
+        channels[channel] = found | {"exceptions": set_shares(dataclasses.replace(field, values=exception))}
+    for channel, bt, exception in zip(THERMAL_CHANNELS, product.bt, product.bt_exception, strict=True):
+        known = ~np.isnan(bt)
+        measured = known & (exception & ~allowed == 0) & genuine
+        found = channel_numbers(bt, known, measured, "K", BT_RANGE_K)
+        channels[channel] = found | {"exceptions": set_shares(dataclasses.replace(field, values=exception))}
+    return channels
 
 
 def summarise_scene(scene: Scene) -> dict[str, Any]:
@@ -59,68 +105,54 @@ def summarise_scene(scene: Scene) -> dict[str, Any]:
     """
     height, width = scene.refs.shape[:2]
     scene = _without_padding(scene)
-    valid, label_valid = scene.valid[..., 0] > 0, scene.label_valid[..., 0] > 0
+    valid, label_valid, cloud = (scene_mask[..., 0] > 0 for scene_mask in (scene.valid, scene.label_valid, scene.bayes))
     flags = FlagField(scene.flags, tuple(CONFIDENCE_BITS.values()), tuple(CONFIDENCE_BITS))
-    values = np.concatenate([scene.refs, scene.bts], axis=-1)
-    channels = {
-        channel: _range(values[..., index], (scene.measured >> index) & 1 > 0, "reflectance" if index < 6 else "K")
-        for index, channel in enumerate((*SOLAR_CHANNELS, *THERMAL_CHANNELS))
-    }
     info = {
-        name: _number(value) if isinstance(value, float) else value
+        name: number_or_none(value) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(scene.info).items()
     }
-    return {
+    summary = {
         "kind": "shard",
         **info,
         "height": height,
         "width": width,
-        "valid_share": _share(valid),
-        "label_share": _share(label_valid),
-        "summary_cloud_share_of_valid": _share(scene.summary[..., 0][valid] > 0),
-        "bayes_cloud_share_of_labelled": _share(scene.bayes[..., 0][label_valid] > 0),
+        "valid_share": share(valid),
+        "label_share": share(label_valid),
+        "summary_cloud_share_of_valid": share(scene.summary[..., 0][valid] > 0),
+        "bayes_cloud_share_of_labelled": share(cloud[label_valid]),
+        "cosmetic_share": share(flags.holds("cosmetic")),
         "light": _light(flags.holds("day"), flags.holds("twilight")),
-        "latitude_deg": _extent(scene.latitude),
-        "longitude_deg": _extent(scene.longitude),
-        "flag_shares": {"confidence_in": _flag_shares(flags)},
-        "channels": channels,
+        "latitude_deg": extent(scene.latitude),
+        "longitude_deg": extent(scene.longitude),
+        "extras": [name for name in EXTRAS if getattr(scene, name) is not None],
+        "oblique_valid_share": None if scene.oblique_valid is None else share(scene.oblique_valid),
+        "flag_shares": {"confidence_in": flag_shares(flags)},
+        "channels": _scene_channels(scene),
     }
+    # A shard is warned of as it will be learnt from: not where its label was never computed.
+    classes = constant_warnings(count_classes(scene.flags, cloud, label_valid)) if scene.info.labelled else []
+    return summary | {"warnings": _warnings(summary, classes)}
 
 
-def summary_lines(summary: dict[str, Any]) -> list[str]:
-    """A summary as lines for people."""
-    size = f"{summary['rows']} x {summary['columns']} pixels"
-    if summary["kind"] == "shard":
-        size += f" in {summary['height']} x {summary['width']}, {summary['convention']} convention"
-        size += f", calibration {summary['calibration']}"
-    clouds = (
-        f"summary_cloud {_percent(summary['summary_cloud_share_of_valid'])} of valid pixels, "
-        f"bayes {_percent(summary['bayes_cloud_share_of_labelled'])} of labelled ones"
-    )
-    label = f"on {_percent(summary['label_share'])} of pixels" if summary["labelled"] else "never computed: unlabelled"
-    lines = [
-        f"{summary['kind']} {summary['product']}",
-        f"  {summary['platform']}, {summary['start_time']}, collection {summary['collection']}",
-        f"  size    {size}",
-        f"  light   {', '.join(f'{name} {_percent(share)}' for name, share in summary['light'].items())}",
-        f"  data    S8 and S9 valid on {_percent(summary['valid_share'])} of pixels",
-        f"  label   {label}",
-        f"  cloud   {clouds}",
-        f"  where   latitude {_span(summary['latitude_deg'])}, longitude {_span(summary['longitude_deg'])} degrees",
-    ]
-    for field, shares in summary["flag_shares"].items():
-        told = ", ".join(f"{name} {_percent(share)}" for name, share in shares.items() if share)
-        lines.append(f"  {field}: {told or 'no bit is set anywhere'}")
-    # A shard knows cosmetic pixels and exceptions apart from measurements; of a product's channels, data are counted.
-    counted = "measured on" if summary["kind"] == "shard" else "data on"
-    return lines + [_channel_line(channel, found, counted) for channel, found in summary["channels"].items()]
+def _scene_channels(scene: Scene) -> dict[str, Numbers]:
+    channels = {}
+    for index, channel in enumerate((*SOLAR_CHANNELS, *THERMAL_CHANNELS)):
+        measured = (scene.measured >> index) & 1 > 0
+        if channel in SOLAR_CHANNELS:
+            channels[channel] = channel_numbers(scene.refs[..., index], measured, measured, "1", REFLECTANCE_RANGE)
+        else:
+            channels[channel] = channel_numbers(scene.bts[..., index - 6], measured, measured, "K", BT_RANGE_K)
+    return channels
 
 
-def _channel_line(channel: str, found: dict[str, Any], counted: str) -> str:
-    if not found["share"]:
-        return f"  {channel}  {counted} no pixel"
-    span = f"{_span([found['min'], found['max']])}, mean {_short(found['mean'])} {found['unit']}"
-    return f"  {channel}  {span}; {counted} {_percent(found['share'])} of pixels"
+def _warnings(summary: dict[str, Any], classes: list[str]) -> list[str]:
+    found = channel_warnings(summary["channels"], summary["light"]["day"])
+    found += irradiance_warnings(list(summary["irradiances"]))
+    found += extent_warnings("latitude", summary["latitude_deg"], *LATITUDES)
+    found += extent_warnings("longitude", summary["longitude_deg"], *LONGITUDES)
+    if "solar_zenith_deg" in summary:
+        found += extent_warnings("solar zenith angle", summary["solar_zenith_deg"], *ZENITHS)
+    return found + [f"label: {text}" for text in classes]
 
 
 def _without_padding(scene: Scene) -> Scene:
@@ -130,40 +162,9 @@ def _without_padding(scene: Scene) -> Scene:
     return fit(scene, min(height, scene.info.rows), min(width, scene.info.columns))
 
 
-def _range(values: np.ndarray, known: np.ndarray, unit: str) -> dict[str, Any]:
-    held = values[known]
-    low, high, mean = (held.min(), held.max(), held.mean(dtype=np.float64)) if held.size else (math.nan,) * 3
-    return {"min": _number(low), "max": _number(high), "mean": _number(mean), "unit": unit, "share": _share(known)}
+def _grid(grid: Grid, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {"rows": shape[0], "columns": shape[1], **dataclasses.asdict(grid)}
 
 
 def _light(day: np.ndarray, twilight: np.ndarray) -> dict[str, float | None]:
-    return {"day": _share(day), "twilight": _share(twilight), "night": _share(~day & ~twilight)}
-
-
-def _flag_shares(field: FlagField) -> dict[str, float | None]:
-    return {meaning: _share(field.holds(meaning)) for meaning in dict.fromkeys(field.meanings)}
-
-
-def _extent(values: np.ndarray) -> list[float | None]:
-    known = values[np.isfinite(values)]
-    return [_number(known.min()), _number(known.max())] if known.size else [None, None]
-
-
-def _share(mask: np.ndarray) -> float | None:
-    return float(mask.mean()) if mask.size else None
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{100 * share:.4g} %"
-
-
-def _short(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.5g}"
-
-
-def _span(extent: list[float | None]) -> str:
-    return f"{_short(extent[0])} to {_short(extent[1])}"
+    return {"day": share(day), "twilight": share(twilight), "night": share(~day & ~twilight)}

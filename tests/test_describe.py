@@ -7,14 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from preprocess.colour import NO_DATA
 from preprocess.command import run
 from preprocess.compose import make_scene
 from preprocess.describe import DescribeConfig, main
 from preprocess.product import read_product
 from preprocess.scene import fit
 from preprocess.shard import write_shard
-from tests.products import COSMETIC, FILL, NAME, SUMMARY, UNFILLED, product_files, write_product, zip_product
+from tests.products import (
+    COSMETIC,
+    FILL,
+    NAME,
+    SATURATION,
+    SUMMARY,
+    UNFILLED,
+    product_files,
+    write_product,
+    zip_product,
+)
 from tests.shards import make_published_shard, product_name
 
 
@@ -31,6 +43,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for channel in ("S8", "S9"):
         files[f"{channel}_BT_in.nc"][f"{channel}_BT_in"][0][0, :2] = FILL
     files["S8_BT_in.nc"]["S8_BT_in"][0][3, 5] = 1000
+    for channel in ("S5", "S6"):
+        files[f"{channel}_radiance_an.nc"][f"{channel}_exception_an"][0][:2] |= SATURATION
     return write_product(tmp_path_factory.mktemp("product"), files)
 
 
@@ -58,7 +72,12 @@ def test_a_product_in_numbers(product: Path, capsys: pytest.CaptureFixture[str])
     s8 = found["channels"]["S8"]
     assert (s8["min"], s8["max"]) == (pytest.approx(283.73), pytest.approx(293.73))
     assert s8["mean"] == pytest.approx(283.73 + 10 / 22)
-    assert s8["share"] == pytest.approx(22 / 24)
+    assert (s8["share"], s8["measured_share"]) == pytest.approx((22 / 24, 19 / 24))
+    assert found["channels"]["S5"]["exceptions"] == {"saturation": pytest.approx(0.25)}
+    assert found["channels"]["S1"]["measured_share"] == pytest.approx(21 / 24), "cosmetic pixels are copies"
+    assert found["grids"]["tie points"] == {
+        "rows": 4, "columns": 8, "across_m": 16000, "along_m": 1000, "track_offset": 4, "start_offset": 4081
+    }  # fmt: skip
     assert found["channels"]["S1"]["max"] == pytest.approx(10)
     assert found["longitude_deg"] == [-10.5, -10.5]
 
@@ -87,15 +106,23 @@ def test_the_text_for_people_names_what_matters(
     zipped = zip_product(product, tmp_path / "x.zip")
     assert run("preprocess.describe", DescribeConfig, main, [str(zipped)]) == 0
     told = capsys.readouterr().out
+    unwrapped = " ".join(told.split())
     for words in (
         f"product {NAME}",
-        "4 x 6 pixels",
+        "1 km 4 x 6 1000 x 1000 3 4081",
+        "500 m 8 x 12 500 x 500 6 4081",
+        "tie points 4 x 8 16000 x 1000 4 4081",
         "day 75 %, twilight 25 %, night 0 %",
-        "summary_cloud 54.55 % of valid pixels, bayes 13.64 % of labelled ones",
-        "cosmetic 12.5 %",
-        "S8  283.73 to 293.73, mean 284.18 K; data on 91.67 % of pixels",
+        "summary_cloud 54.55 % of valid pixels, label 13.64 % of labelled ones",
+        "collection 002, processor unknown",
+        "checksums every file read has its MD5 sum in the manifest",
+        "S8 and S9 valid on 91.67 % of pixels; cosmetic 12.5 %",
+        "S8 283.73 293.73 284.18 91.67 % 79.17 % K",
+        "S5 to S6 flagged saturation 25 %",
+        "S1: its solar irradiance is 100 mW m-2 nm-1; expected 1837.4 within 10 %",
     ):
-        assert words in told
+        assert words in unwrapped, words
+    assert max(len(line) for line in told.splitlines()[1:]) <= 80
 
 
 def test_an_unlabelled_product_of_fill_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,8 +134,9 @@ def test_an_unlabelled_product_of_fill_is_told_as_such(tmp_path: Path, capsys: p
     assert run("preprocess.describe", DescribeConfig, main, [str(path)]) == 0
     told = capsys.readouterr().out
     assert "never computed: unlabelled" in told
-    assert "bayes unknown of labelled ones" in told
-    assert "S1  data on no pixel" in told
+    assert "label unknown of labelled ones" in " ".join(told.split())
+    assert "WARNING       S1: no data on any pixel" in told
+    assert "  S1               -         -         -       0 %       0 %  mW m-2 sr-1 nm-1" in told
 
 
 def test_published_shards_are_described_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,3 +163,52 @@ def test_nothing_to_describe_is_a_usage_error(tmp_path: Path, capsys: pytest.Cap
     assert "nothing to describe: name one or more" in capsys.readouterr().err
     assert run("preprocess.describe", DescribeConfig, main, [str(tmp_path / "absent")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_the_picture_is_the_scene_pixel_by_pixel(product: Path, tmp_path: Path) -> None:
+    """S5, S3, S2 of one radiance over one irradiance have one reflectance: grey by day, and fill is another grey."""
+    assert run("preprocess.describe", DescribeConfig, main, [str(product), "--png", str(tmp_path / "a.png")]) == 0
+    assert run("preprocess.describe", DescribeConfig, main, [str(product), "--png", str(tmp_path / "more")]) == 0
+    one, other = tmp_path / "a.png", tmp_path / "more" / f"{NAME}.png"
+    assert one.read_bytes() == other.read_bytes()
+    picture = np.asarray(Image.open(one))
+    assert picture.shape == (4, 6, 3)
+    # pi * 10 / (100 cos 60 degrees) = 0.6283 of a white of 0.9, to the power 1 / 1.7
+    assert (picture[1:] == round(255 * (0.2 * np.pi / 0.9) ** (1 / 1.7))).all()
+    assert (picture[0, :2] == NO_DATA).all()
+    shard = tmp_path / f"{NAME}.hdf"
+    write_shard(shard, make_scene(read_product(product)))
+    assert run("preprocess.describe", DescribeConfig, main, [str(shard), "--png", str(tmp_path / "shard.png")]) == 0
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "shard.png")), picture)
+
+
+def test_one_picture_does_not_hold_two_products(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [str(product), str(product), "--png", str(tmp_path / "a.png")]
+    assert run("preprocess.describe", DescribeConfig, main, argv) == 2
+    assert "--png must be a folder for 2 items; found" in capsys.readouterr().err
+
+
+def test_impossible_values_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A scale 100 times too great: 0 + 283.73 K becomes 1283.73 K where the count is 1000."""
+    files = product_files()
+    files["S8_BT_in.nc"]["S8_BT_in"][0][1:] = 1000
+    files["S8_BT_in.nc"]["S8_BT_in"][1]["scale_factor"] = 1.0
+    (found,) = described(capsys, write_product(tmp_path, files))
+    assert (
+        "S8: 75 % of its values are impossible, outside 160 to 345 K; they go from 283.7 to 1284" in found["warnings"]
+    )
+
+
+def test_a_shard_says_how_it_was_made(product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / f"{NAME}.hdf"
+    write_shard(path, fit(make_scene(read_product(product), calibration="notice", rads=True), 3, 10))
+    assert run("preprocess.describe", DescribeConfig, main, [str(path)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "grid 1 km: 4 x 6 pixels in 3 x 10; 1 rows cropped; track column 3, start row 4081",
+        "made by native convention, calibration notice, regridding mean; also rads",
+        "label --label any, computed on",
+    ):
+        assert words in told, words
