@@ -10,6 +10,7 @@ from preprocess.errors import UserError
 from preprocess.grid import GriddedChannel
 from preprocess.level1 import Packed, Positions, Product
 from preprocess.nearest import nearest_measurements
+from preprocess.radiometry import irradiance_ratios
 
 UNKNOWN_DETECTOR = 255  # detector_an where there is none
 BLOCK_PIXELS = 2**14  # averaged at a time, so that what is worked on stays in a core's cache
@@ -73,18 +74,15 @@ def average(values: np.ndarray, nearest: np.ndarray, *, texture: bool = False) -
 def _equalised(
     product: Product, positions: Positions, channel: int, counts: np.ndarray, nearest: np.ndarray
 ) -> np.ndarray | None:
-    """As `GriddedChannel.equalised`; a measurement of an unknown detector counts with the mean irradiance."""
-    if product.detector is None:
+    """As `GriddedChannel.equalised`, from the counts of measurements and orphans as numbered in `nearest`."""
+    ratios = irradiance_ratios(product.irradiance[channel])
+    if product.detector is None or (ratios == 1).all():
         return None
-    irradiance = product.irradiance[channel]
-    weights = np.ones(UNKNOWN_DETECTOR + 1)
-    weights[: irradiance.size] = np.nan_to_num(np.nanmean(irradiance) / irradiance, nan=1.0)
     orphan_detector = positions.orphan_detector
     if orphan_detector is None:
         orphan_detector = np.full(positions.orphan_x.shape, UNKNOWN_DETECTOR, np.uint8)
-    packed = product.radiances[channel]
     detector = np.concatenate([product.detector.ravel(), orphan_detector.ravel(), [np.uint8(UNKNOWN_DETECTOR)]])
-    mean, _ = average(_in_units(counts, packed) * weights.astype(np.float32)[detector], nearest)
+    mean, _ = average(_in_units(counts, product.radiances[channel]) * ratios.astype(np.float32)[detector], nearest)
     return mean.astype(np.float32)
 
 

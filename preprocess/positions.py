@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from preprocess.errors import UserError
 from preprocess.level1 import SOLAR_CHANNELS, FlagField, Packed, Positions
 from preprocess.netcdf import OpenFile, Source, open_file
 
-POSITION_FILES = ("cartesian_in.nc", "cartesian_an.nc")
 FLAGS_500M = "flags_an.nc"
 
 Shape = tuple[int, int]
 
 
-def read_positions(source: Source, confidence: FlagField, *, detectors: bool = False) -> Positions:
-    """Read the positions (m) of all pixels of an open product and its orphans, on the grid of `confidence` (R, C).
+class Orphans(NamedTuple):
+    """The orphans of one channel (2R, O), as its file has them; None for what it lacks."""
+
+    radiance: Packed | None
+    exception: np.ndarray | None
+
+
+def read_orphans(file: OpenFile, channel: str) -> Orphans:
+    """The orphans in the open radiance file of one channel; raises UserError if they can't be read."""
+    radiance, exception = f"{channel}_radiance_orphan_an", f"{channel}_exception_orphan_an"
+    return Orphans(
+        file.packed(radiance) if file.has(radiance) else None, file.raw(exception) if file.has(exception) else None
+    )
+
+
+def read_positions(
+    source: Source, confidence: FlagField, orphans: Sequence[Orphans], *, detectors: bool = False
+) -> Positions:
+    """The positions (m) of all pixels of an open product and of its orphans, on the grid of `confidence` (R, C).
 
     Names as in the S3 SLSTR product data format specification (S3IPF PDS 005); a product whose cartesian_an.nc places
-    no orphans has none. Cosmetic cells of 500 m are those that flags_an.nc names, or without that file the four cells
-    of every cosmetic pixel of `confidence` (confidence_in). With `detectors`, the orphans' detectors too.
-    Raises UserError naming the file and variable if one is missing, damaged, or of the wrong shape or kind, and the way
-    out: --regrid mean.
+    no orphans has none, whatever `orphans` (of S1..S6) holds. Cosmetic cells of 500 m are those that flags_an.nc names,
+    or without that file the four cells of every cosmetic pixel of `confidence` (confidence_in). With `detectors`, the
+    orphans' detectors too. Raises UserError naming the file and variable if one is missing, damaged, or of the wrong
+    shape or kind, and the way out: --regrid mean.
     """
     try:
-        return _read(source, confidence, detectors)
+        return _read(source, confidence, orphans, detectors)
     except UserError as error:
         raise UserError(f"{error}, or do without positions: --regrid mean") from None
 
 
-def _read(source: Source, confidence: FlagField, detectors: bool) -> Positions:
+def _read(source: Source, confidence: FlagField, orphans: Sequence[Orphans], detectors: bool) -> Positions:
     shape: Shape = (confidence.values.shape[0], confidence.values.shape[1])
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the 1 km grid {shape}"
     with open_file(source, "cartesian_in.nc") as file:
@@ -37,8 +56,7 @@ def _read(source: Source, confidence: FlagField, detectors: bool) -> Positions:
     with open_file(source, "cartesian_an.nc") as file:
         x_500m, y_500m = (file.physical(f"{axis}_an", fine, why) for axis in "xy")
         orphan_x, orphan_y = _orphan_positions(file, fine[0])
-    places = (fine[0], orphan_x.shape[1])
-    radiances, exceptions = _read_orphans(source, places)
+    radiances, exceptions = _placed(source, orphans, orphan_x.shape)
     return Positions(
         x_1km=x_1km,
         y_1km=y_1km,
@@ -49,7 +67,7 @@ def _read(source: Source, confidence: FlagField, detectors: bool) -> Positions:
         orphan_y=orphan_y,
         orphan_radiances=radiances,
         orphan_exception=exceptions,
-        orphan_detector=_read_orphan_detector(source, places) if detectors else None,
+        orphan_detector=_read_orphan_detector(source, orphan_x.shape) if detectors else None,
     )
 
 
@@ -61,20 +79,31 @@ def _orphan_positions(file: OpenFile, rows: int) -> tuple[np.ndarray, np.ndarray
     return x, y
 
 
-def _read_orphans(source: Source, places: Shape) -> tuple[tuple[Packed, ...], np.ndarray]:
-    """Radiances and exceptions of the orphans of S1..S6; nothing is read where there is no place for any."""
+def _placed(
+    source: Source, orphans: Sequence[Orphans], places: tuple[int, ...]
+) -> tuple[tuple[Packed, ...], np.ndarray]:
+    """Radiances and exceptions of the orphans of S1..S6 in the places that have positions."""
     exceptions = np.zeros((len(SOLAR_CHANNELS), *places), np.uint8)
-    if not places[1]:
+    if not exceptions.size:
         return (Packed(np.empty(places, np.int16)),) * len(SOLAR_CHANNELS), exceptions
-    radiances, why = [], " as x_orphan_an"
-    for exception, channel in zip(exceptions, SOLAR_CHANNELS, strict=True):
-        with open_file(source, f"{channel}_radiance_an.nc") as file:
-            radiances.append(file.packed(f"{channel}_radiance_orphan_an", places, why))
-            file.raw(f"{channel}_exception_orphan_an", places, why, out=exception)
+    radiances = []
+    for channel, (radiance, exception), own in zip(SOLAR_CHANNELS, orphans, exceptions, strict=True):
+        found = {"radiance": None if radiance is None else radiance.counts.shape}
+        found["exception"] = None if exception is None else exception.shape
+        for name, shape in found.items():
+            if shape != places:
+                label = source.label(f"{channel}_radiance_an.nc")
+                raise UserError(
+                    f"{label}: variable {channel}_{name}_orphan_an must be {places} as x_orphan_an; "
+                    f"found {shape or 'none'}: fetch the product again"
+                )
+        if radiance is not None and exception is not None:
+            radiances.append(radiance)
+            own[...] = exception
     return tuple(radiances), exceptions
 
 
-def _read_orphan_detector(source: Source, places: Shape) -> np.ndarray:
+def _read_orphan_detector(source: Source, places: tuple[int, ...]) -> np.ndarray:
     if not places[1]:
         return np.empty(places, np.uint8)
     with open_file(source, "indices_an.nc") as file:

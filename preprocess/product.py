@@ -12,7 +12,7 @@ from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid,
 from preprocess.names import SUFFIX, parse_name
 from preprocess.netcdf import OpenFile, Source, open_file, open_source
 from preprocess.oblique import read_oblique
-from preprocess.positions import read_positions
+from preprocess.positions import read_orphans, read_positions
 from preprocess.sources import find_products
 
 __all__ = ["REQUIRED_FILES", "Product", "find_products", "read_product"]
@@ -46,8 +46,8 @@ def read_product(path: Path, *, positions: bool = False, oblique: bool = False, 
         thermal, shape = _read_thermal(source)
         flags = _read_flags(source, shape)
         flags["flags"]["exception"] = thermal.pop("exception")
-        solar = _read_solar(source, shape)
-        wants_detectors = solar["detector"] is not None
+        solar = _read_solar(source, shape, with_orphans=positions)
+        orphans, wants_detectors = solar.pop("orphans"), solar["detector"] is not None
         return Product(
             **identity,
             **thermal,
@@ -55,7 +55,7 @@ def read_product(path: Path, *, positions: bool = False, oblique: bool = False, 
             **flags,
             **_read_coordinates(source, shape),
             **_read_geometry(source, thermal["grid_1km"], shape),
-            positions=read_positions(source, flags["flags"]["confidence"], detectors=wants_detectors)
+            positions=read_positions(source, flags["flags"]["confidence"], orphans, detectors=wants_detectors)
             if positions
             else None,
             oblique=read_oblique(source) if oblique else None,
@@ -98,20 +98,25 @@ def read_identity(source: Source) -> Fields:
     }
 
 
-def _read_solar(source: Source, shape: Shape) -> Fields:
-    """S1..S6 at 500 m, their exceptions, irradiances and grid, and which detector saw each pixel where that matters."""
+def _read_solar(source: Source, shape: Shape, *, with_orphans: bool) -> Fields:
+    """S1..S6 at 500 m, their exceptions, irradiances and grid, and which detector saw each pixel where that matters;
+    if wanted, `orphans` beside them: in the same files, but not on their grid.
+    """
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the 1 km grid {shape}"
     exceptions = np.empty((6, *fine), np.uint8)
-    radiances, irradiance = [], []
+    radiances, orphans, irradiance = [], [], []
     for index, channel in enumerate(SOLAR_CHANNELS):
         with open_file(source, f"{channel}_radiance_an.nc") as file:
             radiances.append(file.packed(f"{channel}_radiance_an", fine, why))
             file.raw(f"{channel}_exception_an", fine, why, out=exceptions[index])
             grid = file.grid()
+            if with_orphans:
+                orphans.append(read_orphans(file, channel))
         irradiance.append(_read_irradiance(source, channel))
     stacked = _stack_detectors(irradiance)
     return {
         "radiances": tuple(radiances),
+        "orphans": orphans,
         "radiance_exception": exceptions,
         "irradiance": stacked,
         "detector": _read_detector(source, fine, why) if _differ(stacked) else None,
