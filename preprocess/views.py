@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from preprocess.conventions import native_irradiance, thermal_images
 from preprocess.errors import UserError
 from preprocess.grid import mean_channels
 from preprocess.level1 import Grid, Oblique, Product
 from preprocess.quality import measured_channels, valid_pixels
-from preprocess.radiometry import cosine_of_sun, interpolate_zenith, reflectance
+from preprocess.radiometry import cosine_of_sun, interpolate_zenith
 from preprocess.scene import MISSING_REFLECTANCE, MISSING_TEMPERATURE_K
+from preprocess.solar import solar_images
 
 Shape = tuple[int, int]
 
@@ -63,21 +65,15 @@ def oblique_arrays(product: Product, factors: np.ndarray) -> dict[str, np.ndarra
     own = as_product(product)
     at = offset_between(own.grid_1km, product.grid_1km)
     check_alignment(product, own, at)
-    shape, size = _shape(own), _shape(product)
-    zenith = interpolate_zenith(own.solar_zenith, own.grid_tie, own.grid_1km, *shape)
-    mu0 = cosine_of_sun(zenith).astype(np.float32)
-    refs = np.empty((*shape, 6), np.float32)
-    solar = []
-    for index, channel in enumerate(mean_channels(own)):
-        shared = channel.radiance if channel.equalised is None else channel.equalised
-        refs[..., index] = reflectance(shared * float(factors[index]), float(np.nanmean(own.irradiance[index])), mu0)
-        solar.append(channel.measured)
-    bts = np.nan_to_num(np.moveaxis(own.bt, 0, -1), nan=MISSING_TEMPERATURE_K)
+    zenith = interpolate_zenith(own.solar_zenith, own.grid_tie, own.grid_1km, *_shape(own))
+    mu0 = cosine_of_sun(zenith)
+    solar = solar_images(mean_channels(own), factors, native_irradiance(own), mu0)
     valid = valid_pixels(own)[..., None].astype(np.uint8)
-    measured = measured_channels(own, solar, ~np.isnan(mu0))
+    measured = measured_channels(own, solar.measured, mu0 > 0)
+    size = _shape(product)
     return {
-        "oblique_refs": place(np.nan_to_num(refs, copy=False, nan=MISSING_REFLECTANCE), size, at, MISSING_REFLECTANCE),
-        "oblique_bts": place(bts, size, at, MISSING_TEMPERATURE_K),
+        "oblique_refs": place(solar.refs, size, at, MISSING_REFLECTANCE),
+        "oblique_bts": place(thermal_images(own.bt), size, at, MISSING_TEMPERATURE_K),
         "oblique_valid": place(valid, size, at, 0),
         "oblique_measured": place(measured, size, at, 0),
     }
