@@ -60,7 +60,7 @@ def stages(options: argparse.Namespace, scratch: Path) -> dict[str, Callable[[],
         work[f"read {convention} shard"] = lambda folder=folder: read_shard(next(folder.glob("*/*.hdf")))
     if options.model:
         model = load_model(options.model)
-        wanted = Wanted(model.convention, model.calibration)
+        wanted = Wanted(model.convention, model.calibration, model.regridding)
 
         def masked() -> None:
             scene = load_scene(options.product, wanted)

@@ -41,6 +41,9 @@ class TrainConfig(Output):
     """Share of the labelled products to train on, the rest is tested on; 1 trains on all and tests on none."""
     split_by: Literal["product", "orbit"] = "product"
     """What stays together on one side of the split: the copies of one granule, or all granules of one orbit."""
+    mix: Literal["none", "baselines", "labels", "all"] = "none"
+    """What products may differ in and be trained on together: their baseline collections, their label rules, or both;
+    other mixtures are refused, as labels of several kinds are learnt as one."""
     cache: Literal["none", "host"] = "host"
     """Where patches are kept: none reads the shards again each time, host holds them decoded in memory."""
     no_cache: bool = False

@@ -60,11 +60,13 @@ def stages(config: DemoConfig) -> list[list[str]]:
     size = ["--products", str(config.products), "--size", config.size]
     network = ["--features", str(config.features), "--patch-size", str(config.patch_size)]
     pace = ["--learning-rate", str(config.learning_rate), "--batch-size", str(config.batch_size)]
+    # The archive shows products of collections 002, 004 and 005; simulated, their radiances and labels are of one kind.
+    mix = ["--mix", "baselines"]
     return [
         ["preprocess.simulate", archive, *size, *seed],
         ["preprocess.extract", f"{archive}/file_list.txt", extracted],
         ["preprocess.convert", extracted, hdf, *shape, *label],
-        ["jaxmask.train", hdf, model, "--epochs", str(config.epochs), *network, *pace, *seed],
+        ["jaxmask.train", hdf, model, "--epochs", str(config.epochs), *network, *pace, *mix, *seed],
         ["jaxmask.infer", model, hdf, predictions, "--overwrite"],
         ["jaxmask.sst", matchups, predictions],
         ["jaxmask.evaluate", hdf, predictions, "--model", model, "--truth", f"{archive}/truth", "--matchups", matchups],

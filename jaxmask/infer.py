@@ -59,7 +59,9 @@ class InferConfig(Parallel):
     png: bool = False
     """Write a quicklook NAME.png beside each mask."""
     force: bool = False
-    """Take shards of another convention or calibration than the model's."""
+    """Take shards of another convention, calibration or regridding than the model's."""
+    verify: Literal["md5", "none"] = "md5"
+    """Compare the files of raw products with the MD5 sums in their manifests, or trust the disk."""
     overwrite: bool = False
     """Replace masks of another model or of other flags."""
     cpu_only: bool = False
@@ -95,7 +97,10 @@ def main(config: InferConfig) -> int:
 
 def predict_all(config: InferConfig, model: Model, paths: list[Path], settings: dict[str, Any]) -> list[Failure]:
     """Read ahead, predict and write one scene after the other; what could not be done, and why."""
-    reader = partial(load_scene, wanted=Wanted(model.convention, model.calibration, config.force))
+    wanted = Wanted(
+        model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify == "md5"
+    )
+    reader = partial(load_scene, wanted=wanted)
     workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
     predict, part = predictor(config, model), part_finder(model.train_products, model.test_products)
     failures, done = [], dict[str, Path]()

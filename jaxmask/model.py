@@ -18,6 +18,7 @@ from jaxmask.losses import POSITIVE_WEIGHT
 from jaxmask.split import recorded_split
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import Params, structure
+from preprocess.compose import usual_regridding
 from preprocess.errors import UserError
 
 CONFIG = "config.json"
@@ -33,7 +34,8 @@ class Model:
     params: Params  # numpy float32; put them on the devices once
     features: int
     convention: str  # of its input: "native" | "reference"
-    calibration: str  # of its input: "none" | "notice" | file name
+    calibration: str  # of its input: "none" | "notice" | a user's factors in the words of preprocess.calibration
+    regridding: str  # of its input: "mean" | "neighbours" | "resize"
     positive_weight: float  # of its loss: P(cloud) has logit q - ln(positive_weight)
     digest: str  # names the parameters: 16 hexadecimal letters of their SHA-256
     source: str  # the path it was read from
@@ -59,6 +61,7 @@ def load_model(path: Path, checkpoint: Which = "latest") -> Model:
         features=features,
         convention="reference",
         calibration="none",
+        regridding=usual_regridding("reference"),
         positive_weight=POSITIVE_WEIGHT,
         digest=digest(params),
         source=str(path),
@@ -93,6 +96,7 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
             features=features,
             convention=str(config["convention"]),
             calibration=str(config["calibration"]),
+            regridding=str(config.get("regridding", usual_regridding(str(config["convention"])))),
             positive_weight=positive_weight,
             digest=digest(params),
             source=str(folder),

@@ -25,7 +25,8 @@ def make_record(config: TrainConfig, global_batch: int, data: TrainingSet, split
     return {
         "flags": to_json(config),
         "global_batch_size": global_batch,
-        **{kind: getattr(data.info, kind) for kind in INPUT_KINDS},
+        **{kind: data.kind(kind) for kind in INPUT_KINDS},
+        "collections": data.kind("collection"),
         "features": config.features,
         "patch_size": config.patch_size,
         "positive_weight": config.wbce,

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.compose import make_scene
+from preprocess.calibration import nadir_calibration
+from preprocess.compose import make_scene, regrid_of
 from preprocess.errors import UserError
 from preprocess.names import SUFFIX
 from preprocess.product import find_products, read_product
@@ -24,8 +25,10 @@ class Wanted:
     """What a model learnt from: scenes of other kinds are refused unless `force`."""
 
     convention: str
-    calibration: str
+    calibration: str  # in the words of preprocess.calibration: "none", "notice", or a user's factors themselves
+    regridding: str  # as SceneInfo.regridding
     force: bool = False
+    verify: bool = True  # raw products, by the MD5 sums of their manifests
 
 
 def find_scenes(path: Path) -> list[Path]:
@@ -57,19 +60,31 @@ def scene_name(path: Path) -> str:
 def load_scene(path: Path, wanted: Wanted) -> Scene:
     """Read one shard, or make a scene of one raw product, of all its rows; radiances are left out.
 
-    Raises UserError if the shard is of another convention or calibration than `wanted`, or can't be read.
+    Raises UserError if the shard is of another convention, calibration or regridding than `wanted`, or can't be read.
     """
     if not is_shard(path):
-        return make_scene(read_product(path), convention=wanted.convention, calibration=wanted.calibration)
+        return _scene_of_product(path, wanted)
     info = read_info(path)
-    found = (info.convention, info.calibration)
-    if not wanted.force and found != (wanted.convention, wanted.calibration):
+    found = _flags(info.convention, info.calibration, info.regridding)
+    learnt = _flags(wanted.convention, wanted.calibration, wanted.regridding)
+    if not wanted.force and found != learnt:
         raise UserError(
-            f"{path}: made with --convention {info.convention} --calibration {info.calibration}, but the model learnt "
-            f"--convention {wanted.convention} --calibration {wanted.calibration}; convert the product so, "
+            f"{path}: made with {found}, but the model learnt {learnt}; convert the product so, "
             "give infer the raw product, or pass --force"
         )
     return dataclasses.replace(read_shard(path), rads=None)
+
+
+def _scene_of_product(path: Path, wanted: Wanted) -> Scene:
+    regrid = regrid_of(wanted.regridding)
+    product = read_product(path, positions=regrid == "neighbours", verify=wanted.verify)
+    return make_scene(product, convention=wanted.convention, calibration=wanted.calibration, regrid=regrid)
+
+
+def _flags(convention: str, calibration: str, regridding: str) -> str:
+    """The flags of convert that make such a scene; what was done to the oblique view, which no network sees, apart."""
+    words = f"--convention {convention} --calibration {nadir_calibration(calibration)}"
+    return words if convention == "reference" else f"{words} --regrid {regridding}"
 
 
 def info_json(info: SceneInfo) -> str:

@@ -28,7 +28,7 @@ from jaxmask.machine import this_machine
 from jaxmask.mesh import choose_launch, make_mesh, start_distributed, use_cpu_only
 from jaxmask.model import CHECKPOINTS_NAME
 from jaxmask.programs import Programs, make_programs
-from jaxmask.record import RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
+from jaxmask.record import INPUT_KINDS, RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
 from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, write_parameters, write_results
 from jaxmask.split import Split, split_products, step_count
 from jaxmask.stopping import StoppedOnRequest, stop_on_signals
@@ -104,11 +104,11 @@ def _join_others(config: TrainConfig) -> None:
 
 def _open_task(command: TrainCommand, mesh: Mesh) -> Task:
     """Find and divide the products; UserError unless all processes find the same."""
-    data = open_training_set(command.shards, command.patch_size, quiet=not _shows_bars(command))
+    data = open_training_set(command.shards, command.patch_size, command.mix, quiet=not _shows_bars(command))
     split = split_products(data.names, command.train_split, command.split_by, command.seed)
     global_batch = global_batch_size(command, mesh.size)
     record = make_record(command, global_batch, data, split)
-    agreed = [record[name] for name in ("convention", "calibration", "split", "global_batch_size", "versions")]
+    agreed = [record[name] for name in (*INPUT_KINDS, "collections", "split", "global_batch_size", "versions")]
     flags = [record["flags"][name] for name in (*TASK_FLAGS, "epochs")]
     digest = hashlib.sha256(json.dumps([agreed, flags]).encode()).digest()
     everyones = multihost_utils.process_allgather(np.frombuffer(digest, np.uint8))

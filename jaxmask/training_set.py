@@ -10,14 +10,18 @@ from pathlib import Path
 import h5py
 
 from jaxmask.split import Split
+from preprocess.calibration import nadir_calibration
 from preprocess.command import Failure, log
 from preprocess.errors import UserError
+from preprocess.labels import add_counts, constant_warnings, recorded_counts
 from preprocess.pool import map_items
 from preprocess.scene import SceneInfo
 from preprocess.shard import find_shards, read_info
 
 NAMED_AT_MOST = 5
-MUST_AGREE = ("convention", "calibration", "regridding", "label_rule")
+MUST_AGREE = ("convention", "calibration", "regridding")
+# What differs in labels is refused unless --mix says so: attribute, its word there, and its words in a message.
+MAY_MIX = (("label_rule", "labels", "label rule"), ("collection", "baselines", "baseline collection"))
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,9 @@ class TrainingSet:
     unlabelled: tuple[str, ...]
     failures: tuple[Failure, ...]
 
-    @property
-    def info(self) -> SceneInfo:
-        """The attributes of the first shard; those in MUST_AGREE are all shards'."""
-        return self.shards[0].info
+    def kind(self, attribute: str) -> str:
+        """What all shards are in this attribute of SceneInfo; where they may differ, each of their kinds, sorted."""
+        return ", ".join(sorted({_kind(shard, attribute) for shard in self.shards}))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,12 +66,13 @@ class TrainingSet:
         return self.part(split.train), self.part(split.test)
 
 
-def open_training_set(folder: Path, patch_size: int, *, quiet: bool = False) -> TrainingSet:
+def open_training_set(folder: Path, patch_size: int, mix: str = "none", *, quiet: bool = False) -> TrainingSet:
     """Return the shards of `folder` that can be trained on.
 
     Unlabelled products are left out with a notice, unreadable files with a warning that names them: they are the
-    result's `failures`. Raises UserError if nothing labelled remains, if two shards differ in a MUST_AGREE attribute or
-    share a product's name, or if one is smaller than a patch.
+    result's `failures`. A label that never changes over a kind of surface is warned of. Raises UserError if nothing
+    labelled remains, if two shards differ in a MUST_AGREE attribute, or in a MAY_MIX one that `mix` (TrainConfig.mix)
+    leaves out, or share a product's name, or if one is smaller than a patch.
     """
     readable: list[TrainShard] = []
     failures: list[Failure] = []
@@ -86,8 +90,11 @@ def open_training_set(folder: Path, patch_size: int, *, quiet: bool = False) -> 
     if not labelled:
         raise UserError(_none_labelled(folder, unlabelled, failures))
     _check_agreement(labelled)
+    _check_mix(labelled, mix)
     _check_names(labelled)
     _check_sizes(labelled, patch_size)
+    for warning in constant_warnings(add_counts(recorded_counts(shard.info) for shard in labelled)):
+        log.warning("%s", warning)
     return TrainingSet(tuple(labelled), tuple(unlabelled), tuple(failures))
 
 
@@ -107,16 +114,38 @@ def _none_labelled(folder: Path, unlabelled: Sequence[str], failures: Sequence[F
     )
 
 
+def _kind(shard: TrainShard, attribute: str) -> str:
+    found = str(getattr(shard.info, attribute)) or "unknown"
+    return nadir_calibration(found) if attribute == "calibration" else found  # networks see the nadir view alone
+
+
+def _odd_one(shards: Sequence[TrainShard], attribute: str) -> tuple[TrainShard, str, str] | None:
+    """The first shard that differs from shards[0] in `attribute`, what it is, and what the other is."""
+    expected = _kind(shards[0], attribute)
+    kinds = ((shard, _kind(shard, attribute)) for shard in shards)
+    return next(((shard, found, expected) for shard, found in kinds if found != expected), None)
+
+
 def _check_agreement(shards: Sequence[TrainShard]) -> None:
-    first = shards[0]
-    for name in MUST_AGREE:
-        for shard in shards:
-            expected, found = getattr(first.info, name), getattr(shard.info, name)
-            if found != expected:
-                raise UserError(
-                    f"{shard.path} has {name.replace('_', ' ')} {found}, but {first.path} has {expected}: "
-                    "a model learns one kind of input; convert all products alike or keep them in separate folders"
-                )
+    for attribute in MUST_AGREE:
+        if (odd := _odd_one(shards, attribute)) is not None:
+            shard, found, expected = odd
+            raise UserError(
+                f"{shard.path} has {attribute} {found}, but {shards[0].path} has {expected}: "
+                "a model learns one kind of input; convert all products alike or keep them in separate folders"
+            )
+
+
+def _check_mix(shards: Sequence[TrainShard], mix: str) -> None:
+    for attribute, word, told in MAY_MIX:
+        odd = _odd_one(shards, attribute)
+        if odd is not None and mix not in (word, "all"):
+            shard, found, expected = odd
+            raise UserError(
+                f"{shard.path} has {told} {found}, but {shards[0].path} has {expected}: labels of several kinds are "
+                f"learnt as one; convert all products alike, keep them in separate folders, or mix them by "
+                f"--mix {word if mix == 'none' else 'all'}"
+            )
 
 
 def _check_names(shards: Sequence[TrainShard]) -> None:

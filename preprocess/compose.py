@@ -70,6 +70,11 @@ def usual_regridding(convention: str) -> str:
     return REGRIDS[0] if convention == "native" else REFERENCE_REGRIDDING
 
 
+def regrid_of(regridding: str) -> str:
+    """What make_scene's `regrid` must be for such a `SceneInfo.regridding`."""
+    return REGRIDS[0] if regridding == REFERENCE_REGRIDDING else regridding
+
+
 def _check_settings(convention: str, regrid: str, texture: bool, views: tuple[str, ...]) -> None:
     for flag, value, known in (("convention", convention, CONVENTIONS), ("regrid", regrid, REGRIDS)):
         if value not in known:

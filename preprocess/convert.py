@@ -20,6 +20,7 @@ from preprocess.labels import (
     add_counts,
     constant_classes,
     constant_warnings,
+    recorded_counts,
 )
 from preprocess.netcdf import open_source
 from preprocess.pool import map_items
@@ -132,7 +133,7 @@ def _converted(shard: Path, info: SceneInfo, *, reused: bool) -> Converted:
         info.verified,
         info.rows_cropped,
         info.columns_cropped,
-        ClassCounts(info.class_pixels, info.class_cloud),
+        recorded_counts(info),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from preprocess.errors import UserError
 from preprocess.level1 import CONFIDENCE_BITS, Product
+from preprocess.scene import SceneInfo
 
 BAYES_RULES = ("any", "single_low", "single_moderate", "dual_low", "dual_moderate")
 SUMMARY_RULE = "summary"
@@ -110,6 +111,11 @@ def count_classes(flags: np.ndarray, cloud: np.ndarray, label_valid: np.ndarray)
         pixels.append(int(np.count_nonzero(known)))
         cloudy.append(int(np.count_nonzero(known & cloud)))
     return ClassCounts(tuple(pixels), tuple(cloudy))
+
+
+def recorded_counts(info: SceneInfo) -> ClassCounts:
+    """The counts that a shard records; empty for shards of before they were counted."""
+    return ClassCounts(info.class_pixels, info.class_cloud)
 
 
 def add_counts(counts: Iterable[ClassCounts]) -> ClassCounts:

@@ -45,7 +45,7 @@ def call(command: str) -> int:
     configs = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Output) and value.__module__ == module_name
+        if isinstance(value, type) and issubclass(value, Output) and value.__module__.startswith(module_name)
     ]
     return run(module_name, configs[0], module.main, argv)
 
@@ -129,6 +129,8 @@ def bad_shards(w: Path) -> None:
     make_shards(w / "unlabelled", 2, labelled=False)
     make_shards(w / "single", 1)
     make_shards(w / "mixed", 1)
+    make_shards(w / "baselines", 1)
+    make_shard(w / "baselines" / "day" / f"{product_name(5)}.hdf", collection="004")
     make_published_shard(w / "mixed" / "day" / f"{product_name(5)}.hdf")
     for name in ("damaged", "misshapen"):
         make_shards(w / name, 3)
@@ -197,11 +199,20 @@ CASES = (
     Bad("convert: read-only output", "preprocess.convert {w}/extracted /proc/jaxmask", ("/proc/jaxmask", "another")),
     Bad("convert: shape", "preprocess.convert {w}/extracted {out} --shape 12", ("--shape", "12", "1200x1500")),
     Bad("convert: convention", "preprocess.convert {w}/extracted {out} --convention new", ("--convention", "native")),
+    Bad("convert: label", "preprocess.convert {w}/extracted {out} --label probability:5", ("--label", "probability:5")),
+    Bad(
+        "convert: calibration",
+        "preprocess.convert {w}/extracted {out} --calibration {w}/absent.json",
+        ("--calibration", "none, notice", "absent.json"),
+    ),
     Bad("convert: unknown flag", "preprocess.convert {w}/extracted {out} --speed 3", ("--speed", "--help")),
     Bad("train: no shards", "jaxmask.train {w}/absent {out}", ("absent",)),
     Bad("train: empty folder", "jaxmask.train {w}/empty {out}", ("empty", "preprocess.convert")),
     Bad("train: unlabelled only", "jaxmask.train {w}/unlabelled {out} --patch-size 32", ("unlabelled", "label")),
     Bad("train: one product", "jaxmask.train {w}/single {out} --patch-size 32", ("--train-split 1",)),
+    Bad(
+        "train: mixed baselines", "jaxmask.train {w}/baselines {out} --patch-size 32", ("002", "004", "--mix baselines")
+    ),
     Bad("train: mixed conventions", "jaxmask.train {w}/mixed {out} --patch-size 32", ("convention", "native")),
     Bad(
         "train: damaged shard among good ones",

@@ -83,7 +83,7 @@ def test_published_shards_train_as_they_are(tmp_path: Path) -> None:
     for number, part in enumerate(("day", "night")):
         make_published_shard(theirs / part / f"{product_name(number)}.hdf", seed=number)
     opened = open_training_set(theirs, PATCH, quiet=True)
-    assert opened.info.convention == "reference"
+    assert opened.kind("convention") == "reference"
     assert opened.names == (product_name(0), product_name(1))
     for number in range(12):
         one, other = sources(ours)["host"][number], sources(theirs)["host"][number]

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxmask import infer, unet
+from jaxmask import infer, scene_source, unet
 from jaxmask.infer import InferConfig, main
 from jaxmask.maskfile import product_info, read_mask
 from jaxmask.model import Model
@@ -23,6 +23,7 @@ from jaxmask.scene_source import Wanted, find_scenes, load_scene
 from preprocess.command import run
 from preprocess.errors import UserError
 from preprocess.shard import read_shard, write_shard
+from tests.products import write_product
 from tests.shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 
 
@@ -34,6 +35,7 @@ def small_model(seed: int = 1, **changes: Any) -> Model:
         features=2,
         convention="native",
         calibration="none",
+        regridding="mean",
         positive_weight=0.5,
         digest=f"digest{seed}",
         source="test",
@@ -174,7 +176,10 @@ def test_bad_scenes_are_named_and_the_rest_go_on(
     assert infer_to(out, hdf) == 3
     failures = json.loads((out / "failures.json").read_text())
     assert [Path(failure["item"]).stem for failure in failures] == [product_name(n) for n in (5, 6, 7)]
-    assert "made with --convention native --calibration notice, but the model learnt" in failures[1]["error"]
+    assert (
+        "made with --convention native --calibration notice --regrid mean, but the model learnt --conv"
+        in failures[1]["error"]
+    )
     assert "--convention reference" in failures[2]["error"]
     assert len(list(out.glob("*.h5"))) == 2
     assert "2 masks written, 0 reused, 3 failed" in capsys.readouterr().err
@@ -257,7 +262,48 @@ def test_no_input(tmp_path: Path) -> None:
 def test_scenes_come_without_radiances(tmp_path: Path) -> None:
     scene = make_scene(product_name(0))
     write_shard(path := tmp_path / f"{product_name(0)}.hdf", replace(scene, rads=scene.refs))
-    assert load_scene(path, Wanted("native", "none")).rads is None
+    assert load_scene(path, Wanted("native", "none", "mean")).rads is None
+
+
+OWN = "nadir 0.9 1.0 1.1 1.2 1.3 1.4"
+
+
+@pytest.mark.quick
+def test_a_raw_product_becomes_what_the_model_learnt(tmp_path: Path) -> None:
+    """A user's factors come from the record alone, and apply as in convert; the reference convention keeps its way."""
+    product = write_product(tmp_path)
+    plain, own = (load_scene(product, Wanted("native", calibration, "mean")) for calibration in ("none", OWN))
+    np.testing.assert_allclose(own.refs, plain.refs * np.array([0.9, 1.0, 1.1, 1.2, 1.3, 1.4], "f4"), rtol=3e-7)
+    assert (own.info.calibration, own.info.regridding) == (OWN, "mean")
+    assert load_scene(product, Wanted("reference", "none", "resize")).info.regridding == "resize"
+    with pytest.raises(UserError, match=r"--calibration must be none, notice or a file of factors; found 'own.json'"):
+        load_scene(product, Wanted("native", "own.json", "mean"))
+
+
+def test_a_raw_product_is_regridded_as_the_model_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    scene = make_scene(product_name(0))
+    monkeypatch.setattr(scene_source, "read_product", lambda path, **flags: asked.update(flags))
+    monkeypatch.setattr(scene_source, "make_scene", lambda product, **flags: asked.update(flags) or scene)
+    load_scene(tmp_path / "x.SEN3", Wanted("native", "none", "neighbours", verify=False))
+    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("neighbours", True, False)
+    load_scene(tmp_path / "x.SEN3", Wanted("reference", "none", "resize"))
+    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("mean", False, True)
+
+
+def test_shards_of_another_regridding_or_calibration_are_refused_unless_forced(tmp_path: Path) -> None:
+    path = make_shard(tmp_path / f"{product_name(0)}.hdf", regridding="neighbours", calibration=OWN)
+    with pytest.raises(UserError) as raised:
+        load_scene(path, Wanted("native", "none", "mean"))
+    found = f"made with --convention native --calibration {OWN} --regrid neighbours, but the model learnt --convention"
+    assert f"{path}: {found} native --calibration none --regrid mean; convert the product so" in str(raised.value)
+    for wanted in (Wanted("native", OWN, "mean"), Wanted("native", "none", "neighbours")):
+        with pytest.raises(UserError, match="but the model learnt"):
+            load_scene(path, wanted)
+    assert load_scene(path, Wanted("native", "none", "mean", force=True)).info.regridding == "neighbours"
+    assert load_scene(path, Wanted("native", OWN, "neighbours")).info.calibration == OWN
+    both = make_shard(tmp_path / f"{product_name(1)}.hdf", calibration=f"{OWN}; oblique 1.0 1.0 1.0 1.0 1.0 1.0")
+    assert load_scene(both, Wanted("native", OWN, "mean")).info.product == product_name(1)
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--threshold", "1"), ("--crop-size", "256"), ("--workers", "-1")])

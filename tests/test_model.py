@@ -58,6 +58,13 @@ def test_a_model_folder(tmp_path: Path) -> None:
     assert model.digest == digest(_params(2.0))
 
 
+def test_the_regridding_of_older_models_is_their_conventions(tmp_path: Path) -> None:
+    assert load_model(_model_folder(tmp_path / "older")).regridding == "mean"
+    assert load_model(_model_folder(tmp_path / "original", CONFIG | {"convention": "reference"})).regridding == "resize"
+    recorded = CONFIG | {"regridding": "neighbours"}
+    assert load_model(_model_folder(tmp_path / "recorded", recorded)).regridding == "neighbours"
+
+
 def test_digest_is_sha256_over_sorted_names_and_bytes() -> None:
     params = {"b": {"x": np.float32([1, 2])}, "a": np.float32([3])}
     by_hand = hashlib.sha256(b"['a']" + np.float32(3).tobytes() + b"['b']['x']" + np.float32([1, 2]).tobytes())
