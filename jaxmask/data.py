@@ -22,7 +22,7 @@ from jaxmask.tiles import patch_origins
 from jaxmask.training_set import TrainShard
 from preprocess.errors import UserError
 from preprocess.pool import available_cores
-from preprocess.shard import read_window
+from preprocess.shard import ShardWindows
 
 DATASETS = ("refs", "bts", "bayes", "valid", "label_valid")
 OPEN_FILES = 64  # well below the usual limit of 1024 descriptors a process
@@ -67,14 +67,14 @@ def index_patches(shards: Sequence[TrainShard], patch_size: int) -> PatchIndex:
 class ShardPatches:
     """Patches read from the shards each time.
 
-    Files are opened at first use, kept while few, and left behind when the source is pickled. One lock serialises the
-    readers, as HDF5 itself does, so that no file is closed while another thread reads it.
+    Files are opened at first use, kept while few, and left behind when the source is pickled. Threads unpack side by
+    side: a file that is dropped closes when the last of them has done with it.
     """
 
     def __init__(self, index: PatchIndex) -> None:
         self.index = index
         self.patch_size = index.patch_size
-        self._open: OrderedDict[int, h5py.File] = OrderedDict()
+        self._open: OrderedDict[int, ShardWindows] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -83,9 +83,8 @@ class ShardPatches:
     def __getitem__(self, index: int) -> Patch:
         shard, size = int(self.index.shard[index]), self.patch_size
         row, column = int(self.index.row[index]), int(self.index.column[index])
-        with self._lock:
-            found = _read(self._file(shard), slice(row, row + size), slice(column, column + size))
-        return _decode(found)
+        windows = self._windows(shard)
+        return _decode(_read(windows, self.index.paths[shard], slice(row, row + size), slice(column, column + size)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"index": self.index}
@@ -93,13 +92,14 @@ class ShardPatches:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["index"])  # type: ignore[misc]
 
-    def _file(self, shard: int) -> h5py.File:
-        if shard not in self._open:
-            if len(self._open) >= OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-            self._open[shard] = _opened(self.index.paths[shard])
-        self._open.move_to_end(shard)
-        return self._open[shard]
+    def _windows(self, shard: int) -> ShardWindows:
+        with self._lock:
+            if shard not in self._open:
+                if len(self._open) >= OPEN_FILES:
+                    self._open.popitem(last=False)
+                self._open[shard] = ShardWindows(_opened(self.index.paths[shard]))
+            self._open.move_to_end(shard)
+            return self._open[shard]
 
 
 class CachedPatches:
@@ -118,11 +118,11 @@ class CachedPatches:
     def _fill(self, index: PatchIndex, shard: int) -> None:
         """Decode one shard's patches from a single reading, as chunks are shared between patches."""
         size, numbers = index.patch_size, np.flatnonzero(index.shard == shard)
-        rows, columns = index.row[numbers], index.column[numbers]
-        top, left = int(rows.min()), int(columns.min())
-        with _opened(index.paths[shard]) as file:
-            whole = _decode(_read(file, slice(top, int(rows.max()) + size), slice(left, int(columns.max()) + size)))
-        for number, row, column in zip(numbers, rows - top, columns - left, strict=True):
+        rows, columns, path = index.row[numbers], index.column[numbers], index.paths[shard]
+        down, across = _extent(rows, size), _extent(columns, size)
+        with _opened(path) as file:
+            whole = _decode(_read(ShardWindows(file), path, down, across))
+        for number, row, column in zip(numbers, rows - down.start, columns - across.start, strict=True):
             self._image[number] = whole["image"][row : row + size, column : column + size]
             self._label[number] = whole["label"][row : row + size, column : column + size]
             self._weight[number] = whole["weight"][row : row + size, column : column + size]
@@ -181,6 +181,10 @@ def _blank(size: int) -> Patch:
     }
 
 
+def _extent(starts: NDArray[np.int32], size: int) -> slice:
+    return slice(int(starts.min()), int(starts.max()) + size)
+
+
 def _opened(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
@@ -190,12 +194,12 @@ def _opened(path: Path) -> h5py.File:
         ) from error
 
 
-def _read(file: h5py.File, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:
+def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:
     try:
-        return read_window(file, rows, columns, DATASETS)
+        return windows.read(DATASETS, rows, columns)
     except (OSError, KeyError) as error:
         raise UserError(
-            f"{file.filename}: rows {rows.start} to {rows.stop} can't be read ({error}): the shard is damaged; "
+            f"{path}: rows {rows.start} to {rows.stop} can't be read ({error}): the shard is damaged; "
             "convert the product again"
         ) from error
 

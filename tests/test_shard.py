@@ -9,14 +9,23 @@ import h5py
 import numpy as np
 import pytest
 
-from preprocess import shard as shard_module
 from preprocess.errors import UserError
 from preprocess.scene import Scene
-from preprocess.shard import find_shards, read_info, read_layout, read_shard, read_window, validate, write_shard
+from preprocess.shard import (
+    ShardWindows,
+    find_shards,
+    read_info,
+    read_layout,
+    read_shard,
+    read_window,
+    validate,
+    write_shard,
+)
 from preprocess.shard_fields import FIELDS
 from tests.shards import make_published_shard, make_scene, product_name
 
 NAME = product_name(0)
+OPTIONAL = {field.name for field in FIELDS if field.optional}
 
 
 def random_scene(height: int = 10, width: int = 12, *, rads: bool = True) -> Scene:
@@ -49,7 +58,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, getattr(scene, field.name))
         assert array.dtype == field.dtype
     assert read_info(path) == scene.info
-    assert read_layout(path) == (10, 12, {"rads"})
+    assert read_layout(path) == (10, 12, OPTIONAL)
     assert validate(path) == scene.info
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -57,7 +66,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_radiances_are_optional(tmp_path: Path) -> None:
     write_shard(tmp_path / "x.hdf", random_scene(rads=False))
     assert read_shard(tmp_path / "x.hdf").rads is None
-    assert read_layout(tmp_path / "x.hdf") == (10, 12, set())
+    assert read_layout(tmp_path / "x.hdf") == (10, 12, OPTIONAL - {"rads"})
     with pytest.raises(UserError, match="no dataset 'rads'; make the shard again"):
         read_window(tmp_path / "x.hdf", slice(0, 1), slice(0, 1), ("rads",))
 
@@ -85,7 +94,7 @@ def test_windows_are_slices_of_the_whole_from_a_path_or_an_open_file(tmp_path: P
     names = ("refs", "bts", "bayes", "valid", "label_valid", "flags", "measured")
     rows, columns = slice(100, 290), slice(5, 270)
     with h5py.File(path) as file:
-        for window in (read_window(path, rows, columns, names), read_window(file, rows, columns, names)):
+        for window in (read_window(path, rows, columns, names), ShardWindows(file).read(names, rows, columns)):
             for name in names:
                 np.testing.assert_array_equal(window[name], getattr(scene, name)[rows, columns])
 
@@ -243,10 +252,3 @@ def test_shards_are_found_in_day_and_night_in_a_flat_folder_or_alone(tmp_path: P
         find_shards(tmp_path / "empty")
     with pytest.raises(UserError, match=r"no such folder or shard; expected the output of preprocess\.convert"):
         find_shards(tmp_path / "absent")
-
-
-def test_chunks_are_no_larger_than_the_image(tmp_path: Path) -> None:
-    write_shard(tmp_path / "x.hdf", random_scene())
-    with h5py.File(tmp_path / "x.hdf") as file:
-        assert file["refs"].chunks == (10, 12, 6)
-        assert shard_module.CHUNK >= 12
