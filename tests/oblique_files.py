@@ -8,7 +8,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from tests.products import START_OFFSET, TIE_TRACK, Files, write_variable, product_files, write_manifest
+from tests.products import START_OFFSET, TIE_TRACK, Files, product_files, write_manifest, write_variable
 
 
 def oblique_files(rows: int, columns: int) -> Files:
