@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from preprocess.grid import any_2x2, mean_2x2, nearest
-from preprocess.resample import reference_resize, reference_resize_flag
+from preprocess.grid import any_2x2, mean_2x2, mean_channels, mean_packed, measured_2x2, nearest
+from preprocess.level1 import Packed
+from tests.products import SATURATION, make_product
 
 NAN = np.nan
 
@@ -58,17 +59,75 @@ def test_nearest_keeps_further_axes_and_types() -> None:
     assert nearest(image, 4, 6).dtype == np.uint8
 
 
-def test_reference_resize_doubles_linearly() -> None:
-    # skimage's grid: target i lies at (i + 1/2) / 2 - 1/2 = -1/4, 1/4, 3/4, 5/4, mirrored about the outermost
-    # pixels' centres: 1/4, 1/4, 3/4, 3/4; so 0, 4 -> 1, 1, 3, 3.
-    image = np.array([[0.0, 4.0], [0.0, 4.0]])
-    np.testing.assert_allclose(reference_resize(image, 2, 4), [[1, 1, 3, 3]] * 2, atol=1e-12)
+@pytest.mark.quick
+def test_mean_of_packed_counts_by_hand() -> None:
+    fill = -32768
+    counts = np.array([[1, 3, fill, fill], [fill, 2, fill, fill], [32767] * 2 + [-32767] * 2, [32767] * 4], np.int16)
+    mean = mean_packed(Packed(counts, scale=0.5, offset=10.0, fill=fill))
+    assert mean.dtype == np.float32
+    # (1 + 3 + 2) / 3 = 2 -> 11; four of the largest counts; two each of the largest and the lowest
+    np.testing.assert_array_equal(mean, [[11.0, NAN], [10 + 32767 / 2, 10.0]])
 
 
-def test_reference_flags_turn_grey_at_edges() -> None:
-    flag = np.array([[False, True], [False, True]])
-    found = reference_resize_flag(flag, 2, 4)
-    assert found.dtype == np.uint8
-    # 255 / 4 = 63.75 and 3 * 63.75 = 191.25, rounded up: any grey is cloud to the original
-    np.testing.assert_array_equal(found, [[64, 64, 192, 192]] * 2)
-    np.testing.assert_array_equal(reference_resize_flag(flag, 2, 2), [[0, 255]] * 2)
+def exact_mean(packed: Packed) -> np.ndarray:
+    """In float64, a pixel after another, rounded to float32 at the very end."""
+    rows, columns = (size // 2 for size in packed.counts.shape)
+    mean = np.full((rows, columns), NAN)
+    values = np.where(packed.known(), packed.counts.astype(np.float64) * packed.scale + packed.offset, NAN)
+    for row in range(rows):
+        for column in range(columns):
+            block = values[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            held = block[~np.isnan(block)]
+            mean[row, column] = held.mean() if held.size else NAN
+    return mean.astype(np.float32)
+
+
+@pytest.mark.parametrize("fill", [-32768, 7, None])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4"])
+def test_mean_of_packed_counts_is_the_float64_mean_to_the_last_bit_of_float32(
+    dtype: str, share: float, fill: int | None
+) -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.integers(-32768, 32768, (70 * 2, 6 * 2)).astype(dtype)  # more rows than are done at a time
+    counts[rng.random(counts.shape) < share] = -32768 if fill is None else fill
+    packed = Packed(counts, scale=0.01, offset=273.15, fill=fill)
+    found, expected = mean_packed(packed), exact_mean(packed)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    known = ~np.isnan(expected)
+    # Both round float64 numbers that differ in their last bits: the same float32 number, or its neighbour; where
+    # 273.15 cancels nearly all of a mean, what is left of float64's own rounding, 1e-13, counts more.
+    np.testing.assert_allclose(found[known], expected[known], rtol=1.2e-7, atol=1e-12)
+
+
+def test_mean_of_counts_that_lie_apart_in_memory() -> None:
+    counts = np.arange(8 * 24, dtype=np.int16).reshape(8, 24)[::2, ::3]
+    np.testing.assert_array_equal(mean_packed(Packed(counts)), exact_mean(Packed(counts)))
+
+
+def test_measured_2x2_against_loops() -> None:
+    rng = np.random.default_rng(4)
+    counts = rng.integers(0, 3, (2 * 40, 2 * 5)).astype(np.int16)
+    exception = rng.choice(np.array([0, SATURATION, 1, SATURATION | 1, 128], np.uint8), counts.shape)
+    found = measured_2x2(Packed(counts, fill=0), exception, SATURATION)
+    fine = (counts != 0) & np.isin(exception, (0, SATURATION))
+    expected = [[fine[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].any() for c in range(5)] for r in range(40)]
+    assert 0 < found.mean() < 1
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.quick
+def test_each_pixel_counts_with_the_irradiance_of_its_own_detector() -> None:
+    # Irradiances 100, 300, 200 and one unknown: mean 200, so ratios 2, 2/3, 1, 1, and 1 for detector 255.
+    irradiance = np.tile([100.0, 300.0, 200.0, NAN], (6, 1))
+    irradiance[5] = 200.0
+    detector = np.array([[0, 0, 1, 1], [0, 0, 255, 3], [0, 1, 2, 2], [1, 0, 0, 0]], np.uint8)
+    counts = np.array([[10, 10, 30, 60], [10, 10, 10, 20], [30, 60, 0, 50], [0, 0, 0, 0]], np.int16)
+    radiances = (Packed(counts, fill=0),) * 6
+    product = make_product(2, 2, radiances=radiances, irradiance=irradiance, detector=detector)
+    channels = list(mean_channels(product))
+    np.testing.assert_array_equal(channels[0].radiance, [[10, 30], [45, 50]])
+    # 10 * 2; (30 * 2/3 + 60 * 2/3 + 10 + 20) / 4 = 22.5; (30 * 2 + 60 * 2/3) / 2 = 50; 50 * 1
+    assert channels[0].equalised is not None
+    np.testing.assert_allclose(channels[0].equalised, [[20, 22.5], [50, 50]], rtol=1.2e-7)
+    assert channels[5].equalised is None  # equal, as in every product seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import CubicSpline, RectBivariateSpline
 
 from preprocess.level1 import Grid
 from preprocess.radiometry import (
@@ -69,12 +69,33 @@ def test_gaps_are_bridged_from_valid_ties_alone_and_nothing_is_extrapolated() ->
     expected = np.full((4, 180), np.nan)
     for row in range(3):
         knots = np.flatnonzero(np.isfinite(ties[row]))
-        spline = make_interp_spline(knots, ties[row, knots], k=3)
+        spline = CubicSpline(knots, ties[row, knots])
         for pixel, column in enumerate(at):
             if knots[0] <= column <= knots[-1]:
                 expected[row, pixel] = spline(column)
     assert np.isnan(expected[:3, -1]).all()
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [4, 7])
+def test_two_and_three_ties_give_a_line_and_a_parabola(rows: int) -> None:
+    at = tie_columns(40, SMALL, SMALL_TIES)
+    ties = np.full((rows, 8), np.nan)
+    ties[:, 2:4] = [20, 30]
+    ties[0, 1:4] = [1, 4, 9]
+    ties[1, :] = np.nan
+    ties[1, 5] = 60  # one alone tells nothing
+    found = interpolate_zenith(ties, SMALL_TIES, SMALL, rows, 40)
+    np.testing.assert_allclose(found[2:], np.tile(np.where((at >= 2) & (at <= 3), 10 * at, np.nan), (rows - 2, 1)))
+    np.testing.assert_allclose(found[0], np.where((at >= 1) & (at <= 3), at**2, np.nan))
+    assert np.isnan(found[1]).all()
+
+
+def test_float32_holds_the_cosine_at_every_height_of_the_sun() -> None:
+    zenith = np.linspace(0, 90, 100_001)[:-1]
+    expected = np.maximum(np.cos(np.radians(zenith)), np.cos(np.radians(88)))
+    # float32 sines are good to 1.5 of their last bits, 1.8e-7.
+    np.testing.assert_allclose(cosine_of_sun(zenith), expected, rtol=2e-7)
 
 
 def test_low_sun_is_held_at_88_degrees_and_a_sun_that_is_down_gives_none() -> None:
@@ -104,6 +125,23 @@ def test_reference_without_start_offset_is_the_bicubic_spline_of_native() -> Non
     native = np.cos(np.radians(interpolate_zenith(ties, SMALL_TIES, SMALL_FINE, 23, 150)))
     assert np.isfinite(native).all()
     np.testing.assert_allclose(found, native, atol=1e-7)
+
+
+@pytest.mark.parametrize(("start_offset", "distinct"), [(0, 23), (3, 17), (12, 1), (4081, 1)])
+def test_reference_evaluates_each_distinct_row_once_as_if_it_had_evaluated_all(
+    start_offset: int, distinct: int
+) -> None:
+    """Of 24 half rows on 12 tie rows: from 0 on, the last two lie on the last tie row; and so on."""
+    rng = np.random.default_rng(3)
+    ties = 85 + 5 * rng.normal(size=(12, 10))
+    found = reference_cosine_of_sun(ties, Grid(16000, 1000, 4, start_offset), SMALL_FINE, 24, 150)
+    assert len(found) == (1 if distinct == 1 else 24)
+    assert np.unique(found, axis=0).shape[0] == distinct
+    spline = RectBivariateSpline(np.arange(12), np.arange(10), ties)
+    zenith = spline(np.arange(24) * 0.5 + start_offset, tie_columns(150, SMALL_FINE, SMALL_TIES))
+    expected = np.where(zenith < 90, np.cos(0.017453292 * zenith), 1.0)
+    assert (expected == 1).any() or start_offset
+    np.testing.assert_array_equal(np.broadcast_to(found, (24, 150)), expected)
 
 
 def test_reference_counts_missing_angles_as_zero_and_night_as_one() -> None:
