@@ -28,17 +28,12 @@ def neighbour_channels(product: Product, *, texture: bool) -> Iterator[GriddedCh
     positions = product.positions
     if positions is None:
         raise UserError(f"{product.name}: read without the positions of its pixels, which --regrid neighbours needs")
-    nearest = nearest_measurements(positions)
-    allowed = np.uint8(product.flags["exception"].mask("saturation"))
+    try:
+        nearest = nearest_measurements(positions)
+    except UserError as error:
+        raise UserError(f"{product.name}: {error}") from None
     for channel, packed in enumerate(product.radiances):
-        orphans = positions.orphan_radiances[channel]
-        counts = np.concatenate(
-            [
-                _measured_counts(packed, product.radiance_exception[channel], allowed),
-                _measured_counts(orphans, positions.orphan_exception[channel], allowed),
-                np.full(1, np.nan, np.float32),
-            ]
-        )
+        counts = _measured_counts(product, positions, channel)
         mean, deviation = average(counts, nearest, texture=texture)
         yield GriddedChannel(
             _in_units(mean, packed),
@@ -86,8 +81,18 @@ def _equalised(
     return mean.astype(np.float32)
 
 
-def _measured_counts(packed: Packed, exception: np.ndarray, allowed: np.uint8) -> np.ndarray:
-    """Counts of a channel row by row, f4, NaN where it has no measurement; f4 holds every count of 16 bits exactly."""
+def _measured_counts(product: Product, positions: Positions, channel: int) -> np.ndarray:
+    """Counts of one channel as numbered by `nearest_measurements`: f4, which holds 16 bits exactly; NaN where none."""
+    allowed = np.uint8(product.flags["exception"].mask("saturation"))
+    packed, orphans = product.radiances[channel], positions.orphan_radiances[channel]
+    own = _known_counts(packed, product.radiance_exception[channel], allowed)
+    lost = _known_counts(orphans, positions.orphan_exception[channel], allowed)
+    if (orphans.scale, orphans.offset) != (packed.scale, packed.offset):
+        lost = ((_in_units(lost, orphans) - packed.offset) / packed.scale).astype(np.float32)
+    return np.concatenate([own, lost, np.full(1, np.nan, np.float32)])
+
+
+def _known_counts(packed: Packed, exception: np.ndarray, allowed: np.uint8) -> np.ndarray:
     counts = packed.counts.ravel().astype(np.float32)
     counts[~packed.known().ravel() | ((exception.ravel() & ~allowed) != 0)] = np.nan
     return counts
