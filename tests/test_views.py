@@ -128,7 +128,7 @@ def test_its_own_flags_exceptions_and_detectors_count() -> None:
     irradiance = one.irradiance.copy()
     irradiance[0] = np.pi * np.array([150, 300, np.nan, np.nan])
     detector = np.zeros((6, 4), np.uint8)
-    detector[:, 1::2] = 1
+    detector[1::2, 1::2] = 1
     s1 = np.where(detector == 1, 200, 100).astype(np.float32)
     changed = replace(
         one,
