@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
 
@@ -18,7 +19,10 @@ from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.product import read_product
 from preprocess.scene import fit
 from preprocess.shard import read_info, read_shard
+from preprocess.simulation.product import write_folder
+from tests.oblique_files import add_oblique, oblique_files
 from tests.products import DAY, NAME, product_files, write_product, zip_product
+from tests.simulated import random_scene, small_plan
 
 TWILIGHT_NAME = NAME.replace("T102338", "T112338")
 
@@ -232,6 +236,64 @@ def test_a_label_rule_is_known_however_it_is_spelt(
     assert "0 converted, 1 reused" in error
     assert "1 unlabelled (probability:0.5 never computed: not for training)" in error
     assert read_info(tmp_path / BOTH[0]).label_rule == "probability:0.5"
+
+
+def test_neighbours_and_texture_are_made_kept_and_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product, out = write_folder(random_scene(small_plan()), tmp_path), tmp_path / "hdf"
+    flags = ["--shape", "native", "--regrid", "neighbours", "--texture"]
+    assert command(product, out, *flags) == 0
+    [shard] = out.rglob("*.hdf")
+    with h5py.File(shard) as file:
+        assert file["texture"].shape == file["refs"].shape
+    assert read_info(shard).regridding == "neighbours"
+    capsys.readouterr()
+    assert command(product, out, *flags) == 0
+    assert "0 converted, 1 reused" in capsys.readouterr().err
+    assert command(product, out, *flags[:-1]) == 3
+    assert "was made with --texture True, not False" in " ".join(capsys.readouterr().err.split())
+    assert command(product, out, *flags[:2]) == 3
+    assert "was made with --regrid neighbours, not mean" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_oblique_view_is_made_kept_and_told_apart(
+    tmp_path: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product, out = write_product(tmp_path), tmp_path / "hdf"
+    assert command(product, out, "--views", "nadir,oblique") == 3
+    assert "o.nc is missing" in " ".join(capsys.readouterr().err.split())
+    add_oblique(product, oblique_files(4, 4), track=2)
+    flags = ["--views", "nadir,oblique", "--calibration", "notice"]
+    assert command(product, out, *flags) == 0
+    shard = read_shard(out / BOTH[0])
+    assert (shard.info.views, shard.info.oblique_track_offset) == ("nadir,oblique", 2)
+    assert shard.info.oblique_calibration_factors == (0.94, 0.95, 0.95, 1.0, 1.04, 1.07)
+    assert shard.oblique_refs is not None
+    ratio = shard.oblique_refs[1, 2] / shard.refs[1, 2]  # both of radiance 10 under one sun
+    np.testing.assert_allclose(ratio, [0.94 / 0.97, 0.95 / 0.98, 0.95 / 0.98, 1, 1.04 / 1.11, 1.07 / 1.13], rtol=1e-6)
+    capsys.readouterr()
+    assert command(product, out, *flags) == 0
+    assert "0 converted, 1 reused" in capsys.readouterr().err
+    assert command(product, out, *flags[2:]) == 3
+    assert "was made with --views nadir,oblique, not nadir" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_file_changed_since_its_manifest_was_written_is_found_unless_told_not_to_look(
+    tmp_path: Path, products: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = write_product(tmp_path)
+    with netCDF4.Dataset(product / "S8_BT_in.nc", "r+") as file:
+        file["S8_BT_in"].set_auto_maskandscale(False)
+        file["S8_BT_in"][0, 0] = 5
+    assert command(product, tmp_path / "hdf") == 3
+    assert "S8_BT_in.nc" in capsys.readouterr().err
+    assert command(product, tmp_path / "hdf", "--verify", "none") == 0
+    assert "1 not checked against MD5 sums (as asked)" in capsys.readouterr().err
+    assert not read_info(tmp_path / "hdf" / BOTH[0]).verified
+    assert command(products / f"{NAME}.SEN3", tmp_path / "sound") == 0
+    assert "MD5" not in capsys.readouterr().err
+    assert read_info(tmp_path / "sound" / BOTH[0]).verified
 
 
 def test_shards_of_before_some_settings_were_recorded_are_reused(
