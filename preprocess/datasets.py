@@ -81,7 +81,11 @@ class DatasetReader:
         for row, rows_inside, rows_there in _parts(top, bottom, chunk[0]):
             for column, columns_inside, columns_there in _parts(left, right, chunk[1]):
                 planes = self._planes(chunk, (row, column, 0)[: len(chunk)])
-                unshuffle(planes[:, rows_inside, columns_inside], window[rows_there, columns_there])
+                inside, target = planes[:, rows_inside, columns_inside], window[rows_there, columns_there]
+                if len(planes) > 1:
+                    unshuffle(inside, target)
+                else:
+                    target.view(np.uint8)[...] = inside[0]
         return window
 
     def _planes(self, chunk: tuple[int, ...], start: tuple[int, ...]) -> np.ndarray:

@@ -21,6 +21,9 @@ from preprocess.shard_fields import BY_NAME, FIELDS, FLAG_MASKS, FLAG_MEANINGS, 
 
 FORMAT = "jaxmask shard 1"
 SUFFIXES = (".hdf", ".h5")
+POSITIONS = ("latitude", "longitude")  # NaN outside the product; no other number is
+FINITE = tuple(field.name for field in FIELDS if field.dtype == "float32" and field.name not in POSITIONS)
+LARGEST = {"valid": 1, "label_valid": 1, "measured": 511, "oblique_valid": 1, "oblique_measured": 511}
 
 
 def write_shard(path: Path, scene: Scene) -> None:
@@ -110,12 +113,13 @@ def validate(path: Path) -> SceneInfo:
     """Check everything that holds of a shard, values included; returns its attributes, raises UserError if not."""
     info = read_info(path)
     scene = read_shard(path)
-    for name in ("refs", "bts"):
-        if not np.isfinite(getattr(scene, name)).all():
+    for name in FINITE:
+        if (array := getattr(scene, name)) is not None and not np.isfinite(array).all():
             raise UserError(f"{path}: '{name}' must be finite everywhere; found NaN or infinity: convert it again")
-    for name in ("valid", "label_valid"):
-        if getattr(scene, name).max(initial=0) > 1:
-            raise UserError(f"{path}: '{name}' must be 0 or 1; found {getattr(scene, name).max()}: convert it again")
+    for name, most in LARGEST.items():
+        if (array := getattr(scene, name)) is not None and (found := array.max(initial=0)) > most:
+            wanted = "0 or 1" if most == 1 else f"0 to {most}"
+            raise UserError(f"{path}: '{name}' must be {wanted}; found {found}: convert it again")
     return info
 
 

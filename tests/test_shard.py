@@ -181,6 +181,12 @@ def spoil(path: Path, name: str) -> None:
             file["refs"][0, 0, 0] = np.nan
         elif name == "valid":
             file["valid"][0, 0, 0] = 7
+        elif name.startswith("nan "):
+            file[name.split()[1]][3, 4, 2] = np.nan
+        elif name == "oblique valid":
+            file["oblique_valid"][0, 0, 0] = 2
+        elif name == "measured":
+            file["measured"][0, 0] = 512
         elif name == "foreign":
             for key in list(file):
                 del file[key]
@@ -198,6 +204,11 @@ def spoil(path: Path, name: str) -> None:
         ("format", "expected the format 'jaxmask shard 1'; found 'jaxmask shard 99'"),
         ("nan", "'refs' must be finite everywhere; found NaN or infinity"),
         ("valid", "'valid' must be 0 or 1; found 7"),
+        ("nan rads", "'rads' must be finite everywhere; found NaN or infinity"),
+        ("nan texture", "'texture' must be finite everywhere; found NaN or infinity"),
+        ("nan oblique_bts", "'oblique_bts' must be finite everywhere; found NaN or infinity"),
+        ("oblique valid", "'oblique_valid' must be 0 or 1; found 2"),
+        ("measured", "'measured' must be 0 to 511; found 512"),
         ("foreign", "not a shard: no attribute 'format' and no dataset bts, refs, bayes, summary; expected a file of"),
     ],
 )
@@ -225,16 +236,40 @@ def test_truncated_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
             read_info(bad)
 
 
-def test_damage_inside_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [0, 3, 0.3, 0.7, -1])
+@pytest.mark.parametrize("name", ["refs", "latitude", "valid"])
+def test_damage_inside_is_named(tmp_path: Path, name: str, place: float) -> None:
+    """One bit anywhere in a chunk, in what is stored as it is too, disagrees with its checksum."""
     path = tmp_path / "x.hdf"
     write_shard(path, random_scene(200, 200))
     with h5py.File(path) as file:
-        chunk = file["refs"].id.get_chunk_info(0)
+        chunk = file[name].id.get_chunk_info(0)
     data = bytearray(path.read_bytes())
-    data[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    data[chunk.byte_offset + (int(place * chunk.size) if 0 < place < 1 else int(place) % chunk.size)] ^= 16
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"damaged .*; convert it again"):
         read_shard(path)
+    with pytest.raises(UserError, match=r"damaged .*; convert it again"):
+        read_window(path, slice(0, 9), slice(0, 9), (name,))
+
+
+def test_shards_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """They were compressed by lzf in chunks of 128, which only HDF5 inflates."""
+    scene, path = random_scene(140, 150), tmp_path / "x.hdf"
+    write_shard(path, scene)
+    with h5py.File(path, "a") as file:
+        for field in FIELDS:
+            attributes = dict(file[field.name].attrs)
+            del file[field.name]
+            chunks = (128, 128, *field.shape(140, 150)[2:])
+            old = file.create_dataset(
+                field.name, data=getattr(scene, field.name), chunks=chunks, compression="lzf", shuffle=True
+            )
+            old.attrs.update(attributes)
+    found = read_shard(path)
+    for field in FIELDS:
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(scene, field.name))
+    assert validate(path) == scene.info
 
 
 def test_shards_are_found_in_day_and_night_in_a_flat_folder_or_alone(tmp_path: Path) -> None:
