@@ -5,11 +5,10 @@ netCDF 4 files are HDF5 files, and are read as such: the netCDF library would co
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -23,7 +22,16 @@ __all__ = ["OpenFile", "Source", "open_file", "open_source"]
 
 # The netCDF library writes a dimension that has no variable as a dataset whose NAME starts so.
 BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable"
+# HDF5 reads from the very bytes it is given (H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE, H5LTpublic.h).
+IMAGE_STAYS_OURS = 0x2 | 0x4
 MEANING = ("scale_factor", "add_offset", "_FillValue", "flag_masks", "flag_meanings")
+
+
+class _Variable(NamedTuple):
+    name: str
+    opened: h5py.h5d.DatasetID
+    shape: tuple[int, ...] | None
+    dtype: np.dtype
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class OpenFile:
     def has(self, variable: str) -> bool:
         """Whether the file holds `variable`."""
         with self._damage(variable):
-            return variable in self.dataset and _is_inside(self.dataset, variable)
+            return _open_inside(self.dataset, variable) is not None
 
     def shape(self, variable: str) -> tuple[int, int]:
         """The shape of a `variable` of rows and columns; raises UserError if it is missing or isn't two-dimensional."""
@@ -53,15 +61,7 @@ class OpenFile:
 
         Raises UserError if it is missing, damaged, or isn't numbers of `shape`.
         """
-        found = self._find(variable)
-        with self._damage(variable):
-            kind, known = found.dtype, found.shape
-        if kind.kind not in "fiu" or not known:
-            raise UserError(f"{self.label}: variable {variable} must be an array of numbers; found {kind}")
-        if shape is not None and known != shape:
-            raise UserError(f"{self.label}: variable {variable} must be {shape}{why}; found {known}")
-        with self._damage(variable):
-            return read_array(self.data, found, out)
+        return self._numbers(self._find(variable), shape, why, out)
 
     def physical(
         self, variable: str, shape: tuple[int, ...] | None = None, why: str = "", dtype: str = "f4"
@@ -74,8 +74,8 @@ class OpenFile:
 
     def packed(self, variable: str, shape: tuple[int, ...] | None = None, why: str = "") -> Packed:
         """`variable` as stored, with its scale, offset and fill; raises UserError if one of them is no number."""
-        raw = self.raw(variable, shape, why)
-        attributes = self._attributes(variable)
+        found = self._find(variable)
+        raw, attributes = self._numbers(found, shape, why), self._meaning(found)
         try:
             scale, offset = float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0))
             fill = attributes.get("_FillValue")
@@ -86,15 +86,15 @@ class OpenFile:
                 f"({error}); fetch the product again"
             ) from None
 
-    def flags(self, variable: str, shape: tuple[int, ...] | None = None) -> FlagField:
+    def flags(self, variable: str, shape: tuple[int, ...] | None = None, out: np.ndarray | None = None) -> FlagField:
         """`variable` with the masks and meanings that its attributes give; raises UserError if they don't fit."""
-        values = self.raw(variable, shape)
+        found = self._find(variable)
+        values, attributes = self._numbers(found, shape, "", out), self._meaning(found)
         if values.dtype.kind not in "iu":
             raise UserError(f"{self.label}: variable {variable} must hold bit flags; found {values.dtype}")
-        attributes = self._attributes(variable)
-        masks = tuple(int(mask) for mask in np.atleast_1d(attributes.get("flag_masks", [])))
+        masks = tuple(np.atleast_1d(attributes.get("flag_masks", [])).tolist())
         meanings = tuple(str(attributes.get("flag_meanings", "")).split())
-        if not masks or len(masks) != len(meanings):
+        if not masks or len(masks) != len(meanings) or not all(isinstance(mask, int) for mask in masks):
             raise UserError(
                 f"{self.label}: variable {variable} must name each of its flag_masks; "
                 f"found {len(masks)} masks and {len(meanings)} meanings"
@@ -106,7 +106,7 @@ class OpenFile:
         try:
             across, along = (float(part) for part in str(self.attribute("resolution")).strip("[] ").split())
             return Grid(across, along, int(self.attribute("track_offset")), int(self.attribute("start_offset")))
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise UserError(
                 f"{self.label}: attributes resolution ('[ 1000 1000 ]'), track_offset and start_offset "
                 f"must be numbers ({error})"
@@ -115,23 +115,35 @@ class OpenFile:
     def attribute(self, name: str) -> Any:
         """A global attribute; raises UserError if the file has none of that name."""
         with self._damage(f"attribute {name}"):
-            if name in self.dataset.attrs:
-                return _plain(self.dataset.attrs[name])
-        raise UserError(f"{self.label}: no attribute {name}; fetch the product again")
+            found = _attributes(self.dataset["/"], (name,))
+        if name not in found:
+            raise UserError(f"{self.label}: no attribute {name}; fetch the product again")
+        return found[name]
 
-    def _find(self, variable: str) -> h5py.Dataset:
-        if self.has(variable):
-            with self._damage(variable):
-                return self.dataset[variable]
+    def _find(self, variable: str) -> _Variable:
         with self._damage(variable):
+            found = _open_inside(self.dataset, variable)
+            if found is not None:
+                return _Variable(variable, found, found.shape, found.dtype)
             known = ", ".join(_variables(self.dataset)[:8]) or "none"
         raise UserError(f"{self.label}: no variable {variable}; found {known}: fetch the product again")
 
-    def _attributes(self, variable: str) -> dict[str, Any]:
+    def _numbers(
+        self, found: _Variable, shape: tuple[int, ...] | None, why: str, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        if found.dtype.kind not in "fiu" or not found.shape:
+            raise UserError(f"{self.label}: variable {found.name} must be an array of numbers; found {found.dtype}")
+        if shape is not None and found.shape != shape:
+            raise UserError(f"{self.label}: variable {found.name} must be {shape}{why}; found {found.shape}")
+        if out is not None and found.dtype != out.dtype:
+            raise UserError(f"{self.label}: variable {found.name} must be of {out.dtype}; found {found.dtype}")
+        with self._damage(found.name):
+            return read_array(self.data, found.opened, out)
+
+    def _meaning(self, found: _Variable) -> dict[str, Any]:
         """Those attributes of a variable that say what its numbers mean."""
-        with self._damage(variable):
-            attributes = self._find(variable).attrs
-            return {name: _plain(attributes[name]) for name in MEANING if name in attributes}
+        with self._damage(found.name):
+            return _attributes(h5py.Dataset(found.opened), MEANING)
 
     @contextmanager
     def _damage(self, what: str) -> Iterator[None]:
@@ -149,27 +161,47 @@ def open_file(source: Source, file: str) -> Iterator[OpenFile]:
     """
     label, data = source.label(file), source.read(file)
     try:
-        dataset = h5py.File(io.BytesIO(data), "r")
+        dataset = h5py.File(h5py.h5f.open_file_image(data, IMAGE_STAYS_OURS))
     except DAMAGE as error:
         raise damaged(label, error) from error
     with dataset:
         yield OpenFile(label, dataset, data)
 
 
-def _is_inside(file: h5py.File, name: str) -> bool:
-    """Whether `name` is a dataset of this very file: a link may lead into any other."""
-    return isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file[name], h5py.Dataset)
+def _open_inside(file: h5py.File, name: str) -> h5py.h5d.DatasetID | None:
+    """The dataset `name` of this very file; a link might lead into any other."""
+    links, path = file.id.links, name.encode()
+    if not links.exists(path) or links.get_info(path).type != h5py.h5l.TYPE_HARD:
+        return None
+    found = h5py.h5o.open(file.id, path)
+    return found if isinstance(found, h5py.h5d.DatasetID) else None
 
 
 def _variables(file: h5py.File) -> list[str]:
-    inside = [name for name in sorted(file) if _is_inside(file, name)]
-    return [name for name in inside if not str(_plain(file[name].attrs.get("NAME", ""))).startswith(BARE_DIMENSION)]
+    found = {name: _open_inside(file, name) for name in sorted(file)}
+    labels = {
+        name: _attributes(h5py.Dataset(opened), ("NAME",)) for name, opened in found.items() if opened is not None
+    }
+    return [name for name, label in labels.items() if not str(label.get("NAME")).startswith(BARE_DIMENSION)]
 
 
-def _plain(value: Any) -> Any:
-    """An attribute as netCDF has it: text as str, one number as a number, several as an array."""
-    if isinstance(value, h5py.Empty):
-        return ""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.ravel()[0]
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _attributes(holder: h5py.Dataset | h5py.Group, names: tuple[str, ...]) -> dict[str, Any]:
+    """Those attributes that are there, as netCDF has them: text as str, one number as a number, several as an array."""
+    found = {}
+    for name in names:
+        if h5py.h5a.exists(holder.id, name.encode()):
+            value = _value(h5py.h5a.open(holder.id, name.encode()), holder, name)
+            if isinstance(value, np.ndarray) and value.size == 1:
+                value = value.ravel()[0]
+            found[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return found
+
+
+def _value(stored: h5py.h5a.AttrID, holder: h5py.Dataset | h5py.Group, name: str) -> Any:
+    if stored.dtype.kind in "fiuS" and stored.shape is not None and len(stored.shape) < 2:
+        value = np.empty(stored.shape, stored.dtype)
+        stored.read(value)
+        return value
+    # Kinds that need more care, which h5py takes, at thirty times the cost.
+    value = holder.attrs[name]
+    return "" if isinstance(value, h5py.Empty) else value

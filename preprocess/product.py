@@ -34,7 +34,7 @@ Fields = dict[str, Any]
 
 
 def read_product(path: Path, *, positions: bool = False, oblique: bool = False, verify: bool = True) -> Product:
-    """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is read once.
+    """Read a .SEN3 folder, or a zip holding one without unpacking it; one file after the other is read whole and let go.
 
     With `verify`, each must have the size and MD5 sum that the product's manifest gives; a product without a
     manifest is read too, and is not `verified`. `positions` and `oblique` read what regridding by neighbours and the
@@ -73,9 +73,8 @@ def _read_thermal(source: Source) -> tuple[Fields, Shape]:
                 fields = {"start_time": str(file.attribute("start_time")), "grid_1km": file.grid()}
                 fields |= {"bt": np.empty((3, *shape), np.float32), "bt_exception": np.empty((3, *shape), np.uint8)}
             fields["bt"][index] = file.physical(f"{channel}_BT_in", shape, " as S7_BT_in")
-            exception = file.flags(f"{channel}_exception_in", shape)
+            exception = file.flags(f"{channel}_exception_in", shape, out=fields["bt_exception"][index])
             _check_meanings(file, f"{channel}_exception_in", exception, NEEDED_EXCEPTIONS)
-            fields["bt_exception"][index] = exception.values
     return fields | {"exception": exception}, shape
 
 
