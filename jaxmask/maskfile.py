@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from preprocess.errors import UserError
-from preprocess.files import whole_file
+from preprocess.hdf import new_hdf
 
 MASK_SUFFIX = ".h5"
 PREDICTIONS_NAME = "sst_predictions.h5"
@@ -48,7 +48,7 @@ def write_mask(path: Path, mask: Mask) -> None:
         raise ValueError(f"mask and valid must be (H, W); found {mask.probability.shape} and {mask.valid.shape}")
     if not np.isfinite(mask.probability).all():
         raise ValueError(f"{mask.name}: the mask holds values that are not finite")
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with new_hdf(path) as file:
         file["mask"] = mask.probability.astype(np.float32)[None, :, :, None]
         file["valid"] = mask.valid.astype(np.uint8)[None, :, :, None]
         file.attrs.update(mask.attributes)

@@ -10,41 +10,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
-from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
-from preprocess.errors import UserError
+from preprocess.cluster import map_cluster
+from preprocess.cores import available_cores
+from preprocess.outcome import Item, Outcome, T, attempt, one_line
 
-T = TypeVar("T")
-Item = TypeVar("Item")
+__all__ = ["Item", "Outcome", "T", "available_cores", "map_items", "one_line"]
 
-CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 QUEUE_PER_WORKER = 2
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Item, T]):
-    """What became of one item: its value, or the one-line reason why there is none."""
-
-    item: Item
-    value: T | None = None
-    error: str | None = None
-
-
-def available_cores() -> int:
-    """The cores this process may use: its affinity, capped by its cgroup's quota; at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = CGROUP_CPU_MAX.read_text().split()
-        if quota != "max":
-            cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, cores)
+# A worker is one process a core: libraries that would start a thread for every core in each of them must not.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def map_items(
@@ -56,37 +35,22 @@ def map_items(
     label: str = "",
     quiet: bool = False,
 ) -> Iterator[Outcome[Item, T]]:
-    """Yield one Outcome for each item as it is done, with a progress bar on stderr.
+    """Yield one Outcome for each item as it is done, with a progress bar on stderr where that is a terminal.
 
     `function` and the items must be picklable. `workers` processes on this machine (None: `available_cores()`;
     0: in this process), or the Dask cluster at `scheduler`. An exception, or the death of a worker,
-    is that item's error; the rest go on.
+    is that item's error; the rest go on. Raises UserError if the cluster can't be used, or is lost.
     """
     if scheduler is not None:
-        outcomes = _map_dask(function, items, scheduler)
+        outcomes = map_cluster(function, items, scheduler)
     elif workers == 0:
-        outcomes = (_attempt(function, item) for item in items)
+        outcomes = (attempt(function, item) for item in items)
     else:
         outcomes = _map_processes(function, items, min(workers or available_cores(), max(1, len(items))))
-    with tqdm(total=len(items), desc=label, unit="", disable=None if not quiet else True, dynamic_ncols=True) as bar:
+    with tqdm(total=len(items), desc=label, disable=None if not quiet else True, dynamic_ncols=True) as bar:
         for outcome in outcomes:
             bar.update()
             yield outcome
-
-
-def one_line(error: BaseException) -> str:
-    """The reason a user reads: a UserError's own words, which file the system refused, else type and text; one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; mend this and run again"
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
-
-
-def _attempt(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
-    try:
-        return Outcome(item, value=function(item))
-    except Exception as error:
-        return Outcome(item, error=one_line(error))
 
 
 def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Iterator[Outcome[Item, T]]:
@@ -127,8 +91,12 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _die_with_the_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed, which the pool does not see."""
+    """In a worker: leave Ctrl-C and SIGTERM to the parent, and end when it is killed, which the pool does not see.
+
+    So a signal to the whole process group, as batch systems send it, lets the items in work end whole.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
@@ -141,41 +109,30 @@ def _exit_after(sentinel: int) -> None:
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item) -> Future[Outcome[Item, T]]:
     try:
-        return pool.submit(_attempt, function, item)
+        # Submitting starts the workers, and they must find the limit before they import anything.
+        with _one_thread_each():
+            return pool.submit(attempt, function, item)
     except BrokenProcessPool as error:
         failed: Future[Outcome[Item, T]] = Future()
         failed.set_exception(error)
         return failed
 
 
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile give their libraries one thread, unless the user has said how many."""
+    added = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(added, "1"))
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
 def _alone(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
     with _executor(1) as pool:
         try:
-            return pool.submit(_attempt, function, item).result()
+            return _submit(pool, function, item).result()
         except BrokenProcessPool:
             return Outcome(item, error="the worker process died (out of memory, or a crash in a file library)")
-
-
-def _map_dask(function: Callable[[Item], T], items: Sequence[Item], scheduler: str) -> Iterator[Outcome[Item, T]]:
-    client, as_completed = _dask_client(scheduler)
-    with client:
-        futures = {client.submit(_attempt, function, item, pure=False): item for item in items}
-        for future in as_completed(list(futures)):
-            item = futures.pop(future)
-            # Even a finished item may fail here: its worker may die before the value has been fetched.
-            try:
-                outcome = future.result()
-            except Exception as error:
-                outcome = Outcome(item, error=one_line(error))
-            yield outcome
-
-
-def _dask_client(scheduler: str) -> tuple[Any, Any]:
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise UserError("--scheduler needs the package 'distributed': pip install 'jaxmask[cluster]'") from error
-    try:
-        return Client(scheduler, timeout="20s"), as_completed
-    except (OSError, ValueError) as error:
-        raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,7 @@ import pytest
 from preprocess.errors import UserError
 from preprocess.files import clear_leftovers, whole_file, whole_folder, writable_folder, write_json
 
-NO_PROCESS = 2**22 + 1  # above the largest process id of Linux
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def names(folder: Path) -> list[str]:
@@ -25,7 +30,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     with whole_file(target) as partial:
         partial.write_text("half")
         assert not target.exists()
-        assert partial.parent == target.parent  # a rename within one file system
+        assert partial.parent.parent == target.parent  # a rename within one file system
         partial.write_text("whole")
     assert target.read_text() == "whole"
     assert names(tmp_path) == ["x.txt"]
@@ -76,17 +81,132 @@ def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x"]
 
 
+def leftover(folder: Path, host: str, days_old: float = 0) -> Path:
+    """What a killed writer leaves, last changed so many days ago."""
+    place = folder / f".x.hdf.partial-{host}-0123abcd"
+    place.mkdir(parents=True)
+    for name in ("lock", "partial"):
+        (place / name).touch()
+    then = time.time() - days_old * 86_400
+    for path in (place / "partial", place):
+        os.utime(path, (then, then))
+    return place
+
+
 def test_leftovers_of_dead_writers_on_this_machine_go_and_no_others(tmp_path: Path) -> None:
-    host = socket.gethostname()
-    dead_file, dead_folder = f".x.hdf.partial-{host}-{NO_PROCESS}", f".y.SEN3.partial-{host}-{NO_PROCESS}"
-    kept = [f".x.hdf.partial-{host}-{os.getpid()}", f".x.hdf.partial-elsewhere-{NO_PROCESS}", ".hidden", "x.partial-1"]
-    for name in (dead_file, *kept):
+    leftover(tmp_path, socket.gethostname())
+    kept = [".hidden", ".x.partial-mine", "x.partial-1", leftover(tmp_path, "elsewhere").name]
+    for name in kept[:3]:
         (tmp_path / name).touch()
-    (tmp_path / dead_folder).mkdir()
-    (tmp_path / dead_folder / "a.nc").touch()
-    clear_leftovers(tmp_path)
-    assert names(tmp_path) == sorted(kept)
+    with whole_file(tmp_path / "living") as partial:
+        partial.write_text("whole")
+        kept.append(partial.parent.name)
+        clear_leftovers(tmp_path)
+        assert names(tmp_path) == sorted(kept)
+    assert names(tmp_path) == sorted([*kept[:-1], "living"])
     clear_leftovers(tmp_path / "absent")
+
+
+def test_leftovers_of_other_hosts_go_when_they_have_not_changed_for_a_day(tmp_path: Path) -> None:
+    old, young = leftover(tmp_path / "a", "else-where", 1.01), leftover(tmp_path / "b", "else-where", 0.99)
+    for folder in ("a", "b"):
+        clear_leftovers(tmp_path / folder)
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_an_old_folder_whose_writer_lives_stays(tmp_path: Path) -> None:
+    old = leftover(tmp_path, "elsewhere", 2)
+    with (old / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clear_leftovers(tmp_path)
+        assert old.exists()
+    clear_leftovers(tmp_path)
+    assert not old.exists()
+
+
+@pytest.mark.parametrize(("days", "stays"), [(0.5, True), (2, False)])
+def test_without_locks_leftovers_go_by_their_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, stays: bool
+) -> None:
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    place = leftover(tmp_path, socket.gethostname(), days)
+    clear_leftovers(tmp_path)
+    assert place.exists() == stays
+    with whole_file(tmp_path / "x.txt") as partial:
+        partial.write_text("whole")
+    assert (tmp_path / "x.txt").read_text() == "whole"
+
+
+CLEARING = """
+import sys
+from pathlib import Path
+from preprocess.files import clear_leftovers
+while True:
+    clear_leftovers(Path(sys.argv[1]))
+"""
+
+
+def test_a_writer_never_loses_its_file_to_those_who_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The narrow moment is between making the folder and locking it; each loss would be a FileNotFoundError."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # time is better spent on more trials
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    clearing = [subprocess.Popen([sys.executable, "-c", CLEARING, tmp_path], env=environment) for _ in range(2)]
+    try:
+        for _ in range(400):
+            with whole_file(tmp_path / "x.txt") as partial:
+                partial.write_text("whole")
+    finally:
+        for process in clearing:
+            process.kill()
+            process.wait()
+    clear_leftovers(tmp_path)
+    assert names(tmp_path) == ["x.txt"]
+
+
+def test_writers_of_one_file_share_nothing_even_in_one_process(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "x.txt") as one, whole_file(tmp_path / "x.txt") as two:
+        one.write_text("one")
+        two.write_text("two")
+    assert (tmp_path / "x.txt").read_text() == "one"  # the outer ends last
+    assert names(tmp_path) == ["x.txt"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_an_error_of_the_disk_names_the_file_not_its_temporary_name(tmp_path: Path, named: bool) -> None:
+    def fail() -> None:
+        with whole_file(tmp_path / "x.txt") as partial:
+            raise OSError(errno.ENOSPC, "No space left on device", str(partial) if named else None)
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "x.txt")
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_file(tmp_path / "x.txt"):
+            (tmp_path / "absent").read_bytes()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "absent")
+
+
+def test_what_can_not_be_synced_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def write() -> None:
+        with whole_file(tmp_path / "x.txt") as partial:
+            partial.write_text("half")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=r"Input/output error: .*x\.txt"):
+        write()
+    assert names(tmp_path) == []
 
 
 def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:

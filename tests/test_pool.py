@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocess import pool
 from preprocess.errors import UserError
-from preprocess.pool import Outcome, available_cores, map_items, one_line
+from preprocess.pool import Outcome, map_items, one_line
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,6 +29,17 @@ def die_at_two(number: int) -> int:
     if number == 2:
         os._exit(9)
     return number**2
+
+
+def die_the_first_time(mark: Path) -> str:
+    if not mark.exists():
+        mark.touch()
+        os._exit(9)
+    return "done"
+
+
+def threads_allowed(name: str) -> str | None:
+    return os.environ.get(name)
 
 
 def unpicklable(number: int) -> Callable[[], int]:
@@ -62,6 +71,22 @@ def test_a_worker_that_dies_costs_its_own_item_alone() -> None:
     outcomes = {outcome.item: outcome for outcome in map_items(die_at_two, range(8), workers=2)}
     assert outcomes.pop(2).error == "the worker process died (out of memory, or a crash in a file library)"
     assert outcomes == {number: Outcome(number, value=number**2) for number in (0, 1, 3, 4, 5, 6, 7)}
+
+
+def test_an_item_whose_worker_died_by_chance_is_tried_again(tmp_path: Path) -> None:
+    """As when the system, short of memory, kills the process that has most of it."""
+    (outcome,) = map_items(die_the_first_time, [tmp_path / "died"], workers=1)
+    assert (outcome.value, outcome.error) == ("done", None)
+
+
+def test_workers_keep_libraries_to_one_thread_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    outcomes = map_items(threads_allowed, names, workers=2)
+    assert {outcome.item: outcome.value for outcome in outcomes} == dict(zip(names, "113", strict=True))
+    assert "OMP_NUM_THREADS" not in os.environ  # ours is as it was
 
 
 def test_a_value_that_cannot_travel_is_that_items_error() -> None:
@@ -119,65 +144,9 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.quick
-def test_cores_are_those_this_process_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = len(os.sched_getaffinity(0))
-    limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(pool, "CGROUP_CPU_MAX", limit)
-    assert available_cores() == allowed  # no such file
-    for text, expected in (("max 100000", allowed), ("150000 100000", 1), ("50000 100000", 1), ("nonsense", allowed)):
-        limit.write_text(text)
-        assert available_cores() == min(allowed, expected)
-
-
 def test_reasons_are_one_line() -> None:
     assert one_line(UserError("a\n  b")) == "a b"
     assert one_line(KeyError("x")) == "KeyError: 'x'"
     refused = PermissionError(13, "Permission denied", "a.zip")
     assert one_line(refused) == "a.zip: Permission denied; mend this and run again"
     assert one_line(OSError("odd")) == "OSError: odd"
-
-
-def test_a_dask_cluster_gives_the_same_outcomes() -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, protocol="tcp"
-    ) as cluster:
-        outcomes = list(map_items(square, list(EXPECTED), scheduler=cluster.scheduler_address))
-    assert {outcome.item: outcome for outcome in outcomes} == EXPECTED
-
-
-def test_a_dask_worker_that_dies_with_a_finished_value_costs_that_item_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a future is done without an exception; only fetching its value fails (KilledWorker)."""
-
-    class Lost:
-        def exception(self) -> None:
-            return None
-
-        def result(self) -> None:
-            raise RuntimeError("all those workers died while running it")
-
-    class Kept(Lost):
-        def result(self) -> Outcome[int, int]:  # type: ignore[override]
-            return Outcome(1, value=1)
-
-    class Client(contextlib.nullcontext[None]):
-        def submit(self, function: object, call: object, item: int, pure: bool) -> Lost:
-            return Kept() if item == 1 else Lost()
-
-    monkeypatch.setattr(pool, "_dask_client", lambda scheduler: (Client(), iter))
-    outcomes = list(map_items(square, [0, 1], scheduler="tcp://here:1"))
-    assert outcomes == [
-        Outcome(0, error="RuntimeError: all those workers died while running it"), Outcome(1, value=1),
-    ]  # fmt: skip
-
-
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    distributed = pytest.importorskip("distributed")
-
-    def refuse(address: str, timeout: str) -> None:
-        raise OSError("timed out")
-
-    monkeypatch.setattr(distributed, "Client", refuse)
-    with pytest.raises(UserError, match=r"--scheduler tcp://nowhere:1: no Dask scheduler answers there \(timed out\)"):
-        list(map_items(square, [1], scheduler="tcp://nowhere:1"))

@@ -25,7 +25,6 @@ from tests.simulated import random_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHER_NAME = NAME.replace("T102338", "T112338")
-NO_PROCESS = 2**22 + 1
 
 # Dies where the second output, whose name ends so, is complete but for its name.
 KILLED = """
@@ -152,7 +151,7 @@ def test_what_a_worker_that_died_left_is_gone_when_the_command_ends(
         yield from whole(*args, **flags)
         for folder in ([inputs / "out", inputs / "out" / "truth"], [inputs / "out" / "day"])[stage == "convert"]:
             if folder.is_dir():
-                (folder / f".x{told.ending}.partial-{socket.gethostname()}-{NO_PROCESS}").touch()
+                (folder / f".x{told.ending}.partial-{socket.gethostname()}-0123abcd").mkdir()
 
     monkeypatch.setattr(told.module, "map_items", map_items)
     assert run(stage, told.config, told.module.main, arguments(stage, inputs)) == 0

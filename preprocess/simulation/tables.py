@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from preprocess.files import whole_file, write_json
+from preprocess.hdf import new_hdf
 from preprocess.simulation.clouds import KINDS
 from preprocess.simulation.label_errors import LabelError, count_errors, error_rows
 from preprocess.simulation.plan import ProductPlan
@@ -43,7 +44,7 @@ def write_truth(scene: SimulatedScene, matchups: Columns, path: Path) -> None:
     Beside it, under `simulator/`, lies the product's share of the archive's tables, so that a run that goes on later
     needn't simulate it again.
     """
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with new_hdf(path) as file:
         file.attrs["product"] = scene.geometry.plan.name
         file.attrs["plan"] = plan_text(scene.geometry.plan)
         file.attrs["kinds"], file.attrs["surfaces"] = json.dumps(KINDS), json.dumps(SURFACES)
