@@ -49,13 +49,8 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
     stray so far from their grid that neighbours could be missed.
     """
     candidates = _candidates(positions, radius_m)
-    radius = np.float32(radius_m**2).view(np.uint32) & ~NUMBERS
-    keys = np.full((count, *positions.x_1km.shape), NONE_YET)
-    planes = [_planes(image, positions.cosmetic_500m) for image in (positions.x_500m, positions.y_500m)]
-    for start in range(0, positions.x_1km.shape[0], BLOCK_ROWS):
-        _search_block(keys, positions, planes, candidates, start)
-    nearest = _cells(keys, candidates, radius, positions)
-    keys[keys >= radius] = radius
+    keys = _search(positions, candidates, count)
+    nearest = _cells(keys, candidates, radius_m, positions)
     _add_orphans(keys, nearest, positions, radius_m)
     return nearest
 
@@ -98,6 +93,15 @@ def _gaps(coarse: Extent, fine: Extent) -> dict[int, float]:
         apart = np.maximum(fine.low[other] - coarse.high[own], coarse.low[own] - fine.high[other])
         gaps[step] = max(float(apart.min(initial=np.inf)), 0.0)
     return gaps
+
+
+def _search(positions: Positions, candidates: list[Candidate], count: int) -> np.ndarray:
+    """Squared distances (m2) of the `count` nearest cells, their lowest bits the candidates: u4 (count, R, C)."""
+    keys = np.full((count, *positions.x_1km.shape), NONE_YET)
+    planes = [_planes(image, positions.cosmetic_500m) for image in (positions.x_500m, positions.y_500m)]
+    for start in range(0, positions.x_1km.shape[0], BLOCK_ROWS):
+        _search_block(keys, positions, planes, candidates, start)
+    return keys
 
 
 def _planes(image: np.ndarray, cosmetic: np.ndarray) -> np.ndarray:
@@ -149,8 +153,9 @@ def _window(planes: np.ndarray, candidate: Candidate, rows: slice, columns: int)
     return plane[rows.start + down : rows.stop + down, right : right + columns]
 
 
-def _cells(keys: np.ndarray, candidates: list[Candidate], radius: np.uint32, positions: Positions) -> np.ndarray:
+def _cells(keys: np.ndarray, candidates: list[Candidate], radius_m: float, positions: Positions) -> np.ndarray:
     """The cells that `keys` stand for, or none: i4, shape of `keys`."""
+    radius = np.float32(radius_m**2).view(np.uint32) & ~NUMBERS
     across = positions.x_500m.shape[1]
     steps = np.zeros(NUMBERS + 1, np.int32)
     steps[: len(candidates)] = [down * across + right for down, right in candidates]
