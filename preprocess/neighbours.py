@@ -85,17 +85,20 @@ def _measured_counts(product: Product, positions: Positions, channel: int) -> np
     """Counts of one channel as numbered by `nearest_measurements`: f4, which holds 16 bits exactly; NaN where none."""
     allowed = np.uint8(product.flags["exception"].mask("saturation"))
     packed, orphans = product.radiances[channel], positions.orphan_radiances[channel]
-    own = _known_counts(packed, product.radiance_exception[channel], allowed)
-    lost = _known_counts(orphans, positions.orphan_exception[channel], allowed)
+    cells, places = packed.counts.size, orphans.counts.size
+    counts = np.full(cells + places + 1, np.nan, np.float32)
+    counts[:cells] = packed.counts.ravel()
+    lost = counts[cells:-1]
+    lost[...] = orphans.counts.ravel()
     if (orphans.scale, orphans.offset) != (packed.scale, packed.offset):
-        lost = ((_in_units(lost, orphans) - packed.offset) / packed.scale).astype(np.float32)
-    return np.concatenate([own, lost, np.full(1, np.nan, np.float32)])
-
-
-def _known_counts(packed: Packed, exception: np.ndarray, allowed: np.uint8) -> np.ndarray:
-    counts = packed.counts.ravel().astype(np.float32)
-    counts[~packed.known().ravel() | ((exception.ravel() & ~allowed) != 0)] = np.nan
+        lost[...] = (_in_units(lost, orphans) - packed.offset) / packed.scale
+    counts[:cells][~_is_measured(packed, product.radiance_exception[channel], allowed)] = np.nan
+    lost[~_is_measured(orphans, positions.orphan_exception[channel], allowed)] = np.nan
     return counts
+
+
+def _is_measured(packed: Packed, exception: np.ndarray, allowed: np.uint8) -> np.ndarray:
+    return packed.known().ravel() & ((exception.ravel() & ~allowed) == 0)
 
 
 def _in_units(counts: np.ndarray, packed: Packed) -> np.ndarray:
