@@ -11,6 +11,7 @@ from preprocess.errors import UserError
 from preprocess.grid import BLOCK_ROWS, GriddedChannel, mean_channels, measured_by_mean, nearest
 from preprocess.labels import cloudy_pixels, labelled_pixels
 from preprocess.level1 import Packed, Product
+from preprocess.neighbours import neighbour_channels
 from preprocess.quality import measured_channels, standard_flags, valid_pixels
 from preprocess.radiometry import HORIZON_ZENITH_DEG, cosine_of_sun, interpolate_zenith, reference_cosine_of_sun
 from preprocess.resample import reference_resize, reference_resize_flag, resize_columns, row_blocks
@@ -77,8 +78,6 @@ def thermal_images(bt: np.ndarray) -> np.ndarray:
 
 def _channels(product: Product, regrid: str, texture: bool) -> Iterator[GriddedChannel]:
     if regrid == "neighbours":
-        from preprocess.neighbours import neighbour_channels
-
         return neighbour_channels(product, texture=texture)
     if texture:
         raise UserError("--texture needs --regrid neighbours: a mean of 2 x 2 pixels keeps no deviation")

@@ -51,7 +51,8 @@ def measured_by_mean(product: Product) -> Iterator[np.ndarray]:
 def mean_packed(packed: Packed) -> np.ndarray:
     """Mean over the known of each 2 x 2 counts, in the image's units: (2R, 2C) -> (R, C) f4, NaN where none is.
 
-    int16 counts are added exactly; scale and offset are applied once, in float64, before the cast.
+    int16 counts are added exactly; scale and offset are applied once, in float64, before the cast: what the mean in
+    float64 rounds to, or the next float32.
     """
     mean = np.empty((packed.counts.shape[0] // 2, packed.counts.shape[1] // 2), np.float32)
     for coarse, part in _blocks(packed):
