@@ -36,7 +36,8 @@ log = logging.getLogger("jaxmask")
 
 FAILURES_NAME = "failures.json"
 USER_ERRNOS = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.EIO, errno.ESTALE,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN, errno.ENOMEM,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.EIO, errno.ESTALE,
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
 )  # fmt: skip
 
@@ -98,15 +99,24 @@ def finish(
     """
     listing = folder / name
     if failures:
-        write_json(listing, [dataclasses.asdict(failure) for failure in failures])
         for failure in failures[:20]:
             told = failure.error if failure.error.startswith(failure.item) else f"{failure.item}: {failure.error}"
             log.error("failed: %s", told)
-        log.error("%d failed; all of them are listed in %s", len(failures), listing)
+        log.error("%d failed; %s", len(failures), _list_failures(failures, listing))
     else:
         listing.unlink(missing_ok=True)
     print_summary(config, summary | {"failures": [dataclasses.asdict(failure) for failure in failures]})
     return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def _list_failures(failures: Sequence[Failure], listing: Path) -> str:
+    """Write the list; returns where it is, or why it can't be: what a full disk let through is told all the same."""
+    try:
+        listing.parent.mkdir(parents=True, exist_ok=True)
+        write_json(listing, [dataclasses.asdict(failure) for failure in failures])
+    except OSError as error:
+        return f"their list {listing} can't be written ({error.strerror}); --json prints it"
+    return f"all of them are listed in {listing}"
 
 
 def sort_out(

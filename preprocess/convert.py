@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,17 @@ def main(config: ConvertConfig) -> int:
     config = settle(config)
     products = find_products(config.products)
     output = writable_folder(config.output)
+    if config.scheduler is not None:  # its workers may run in other folders
+        products, config = [path.absolute() for path in products], replace(config, output=output.absolute())
     _clear(output)
     work = functools.partial(convert_product, config=config)
-    outcomes = map_items(
-        work, products, workers=config.workers, scheduler=config.scheduler, label="convert", quiet=config.quiet
-    )
-    done, failures = sort_out(outcomes)
-    _clear(output)
+    try:
+        outcomes = map_items(
+            work, products, workers=config.workers, scheduler=config.scheduler, label="convert", quiet=config.quiet
+        )
+        done, failures = sort_out(outcomes)
+    finally:
+        _clear(output)
     for warning in constant_warnings(add_counts(item.classes for item in done)):
         log.warning("%s", warning)
     return finish(config, summarise(done, len(products), config), failures, output)
@@ -75,11 +79,13 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
     """
     with open_source(path) as source:
         identity = read_identity(source)
-    shards = [config.output / part / f"{identity['name']}.hdf" for part in ("day", "night")]
-    for shard in shards:
+    day, night = (config.output / part / f"{identity['name']}.hdf" for part in ("day", "night"))
+    for shard, other in ((day, night), (night, day)):
         if shard.exists() and not config.overwrite:
             info = _reusable(shard, config, identity["manifest_md5"])
             if info is not None:
+                # Of an earlier version, where a run was killed between writing this one and removing that.
+                other.unlink(missing_ok=True)
                 return _converted(shard, info, reused=True)
     views = views_of(config)
     product = read_product(
@@ -97,10 +103,11 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
     )
     if (size := config.size()) is not None:
         scene = fit(scene, *size)
-    day, night = shards
     kept, other = (day, night) if scene.info.day else (night, day)
     write_shard(kept, scene)
     other.unlink(missing_ok=True)
+    if not kept.exists():
+        raise UserError(f"{kept} has gone: another command converts another version of {path.name} to the same folder")
     return _converted(kept, scene.info, reused=False)
 
 

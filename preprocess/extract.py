@@ -7,7 +7,7 @@ import functools
 import hashlib
 import shutil
 import sys
-import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +24,6 @@ from preprocess.product import REQUIRED_FILES
 from preprocess.sources import MANIFEST, find_zips
 
 Verify = Literal["md5", "size", "none"]
-BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,16 @@ def main(config: ExtractConfig) -> int:
     """Unpack every zip that can be; return the exit code."""
     zips = find_zips(config.zips)
     output = writable_folder(config.output)
+    if config.scheduler is not None:  # its workers may run in other folders
+        zips, output = [path.absolute() for path in zips], output.absolute()
     work = functools.partial(extract_zip, output=output, verify=config.verify)
-    outcomes = map_items(
-        work, zips, workers=config.workers, scheduler=config.scheduler, label="extract", quiet=config.quiet
-    )
-    done, failures = sort_out(outcomes)
-    clear_leftovers(output)  # of workers that died
+    try:
+        outcomes = map_items(
+            work, zips, workers=config.workers, scheduler=config.scheduler, label="extract", quiet=config.quiet
+        )
+        done, failures = sort_out(outcomes)
+    finally:
+        clear_leftovers(output)  # of workers that died
     return finish(config, _summary(done, len(zips), output), failures, output)
 
 
@@ -78,9 +81,9 @@ def extract_zip(path: Path, output: Path, verify: Verify = "md5") -> Extracted:
         _check_space(archive, output)
         try:
             with whole_folder(folder) as partial:
-                for file, info in archive.members.items():
+                for file in archive.members:
                     entry = entries.get(file) if verify != "none" else None
-                    _unpack(archive, info, partial / file, entry, md5=verify == "md5")
+                    _unpack(archive, partial / file, entry, md5=verify == "md5")
         except OSError as error:
             # Another zip of the same product was unpacked meanwhile: a folder can't replace a folder.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -124,26 +127,29 @@ def _check_space(archive: Archive, output: Path) -> None:
         raise UserError(f"{output}: {archive.name} needs {needed} bytes and {free} are free; make room and run again")
 
 
-def _unpack(archive: Archive, info: zipfile.ZipInfo, target: Path, entry: ManifestEntry | None, *, md5: bool) -> None:
+def _unpack(archive: Archive, target: Path, entry: ManifestEntry | None, *, md5: bool) -> None:
     """Copy one file out of the zip, hashing it on the way; `entry` is what the manifest says of it, if that counts."""
     label = f"{archive.path}: {target.name}"
-    if entry is not None and info.file_size != entry.size:
-        raise UserError(f"{label} has {info.file_size} bytes; the manifest says {entry.size}: fetch the zip again")
+    size = archive.size(target.name)
+    if entry is not None and size != entry.size:
+        raise UserError(f"{label} has {size} bytes; the manifest says {entry.size}: fetch the zip again")
     digest = hashlib.md5(usedforsecurity=False)
-    try:
-        with archive.zip.open(info) as packed, target.open("wb") as unpacked:
-            while block := packed.read(BLOCK_BYTES):
-                unpacked.write(block)
-                if md5:
-                    digest.update(block)
-    except (*DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk; damaged bzip2 has no number
-        raise UserError(f"{label} is truncated or damaged in it ({error}); fetch the zip again") from error
+    with target.open("wb") as unpacked:
+        for block in _blocks(archive, target.name, label):
+            unpacked.write(block)
+            if md5:
+                digest.update(block)
     if md5 and entry is not None and digest.hexdigest() != entry.md5:
         raise UserError(
             f"{label} has the MD5 sum {digest.hexdigest()}; the manifest says {entry.md5}: fetch the zip again"
         )
+
+
+def _blocks(archive: Archive, file: str, label: str) -> Iterator[bytes]:
+    try:
+        yield from archive.blocks(file)
+    except (*DAMAGE, OSError) as error:
+        raise UserError(f"{label} is truncated or damaged in it ({error}); fetch the zip again") from error
 
 
 def _summary(done: list[Extracted], zips: int, output: Path) -> dict[str, object]:

@@ -24,7 +24,8 @@ class Parallel(Output):
     workers: int | None = None
     """Processes on this machine; by default the cores this process may use; 0 works in the process itself."""
     scheduler: str | None = None
-    """Address of an existing Dask scheduler (tcp://host:port), instead of local processes."""
+    """Address of an existing Dask scheduler (tcp://host:port), instead of local processes; its workers must have the
+    same version installed and see the same files under the same paths."""
 
     def __post_init__(self) -> None:
         check(self.workers is None or self.workers >= 0, "workers", "0 or more", self.workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,7 +71,8 @@ def _from_file(path: Path) -> list[Path]:
 
 
 def _resolve(entry: Path, folder: Path) -> Path:
-    if entry.is_absolute() or entry.exists() or not (folder / entry).exists():
+    # os.path.exists takes any text, however long, for a path; one bad line must not end the run.
+    if entry.is_absolute() or os.path.exists(entry) or not os.path.exists(folder / entry):
         return entry
     return folder / entry
 
