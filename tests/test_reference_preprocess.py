@@ -61,9 +61,10 @@ def stored(folder: Path, file: str, variable: str) -> np.ndarray:
         return np.ma.filled(values.astype(np.float64), np.nan)
 
 
-# The tolerances: shards are float32, the original float64.
+# Shards are float32, the original's float64: half a bit of reflectances near 1, radiances near 100 and, twice, of
+# temperatures near 300 K. Greys are rounded up.
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("refs", 2e-4), ("rads", 2e-3), ("bts", 2e-3), ("bayes", 1), ("summary", 1)]
+    ("name", "tolerance"), [("refs", 6e-8), ("rads", 8e-6), ("bts", 4e-5), ("bayes", 1), ("summary", 1)]
 )
 def test_reference_arrays_agree_with_the_original(
     reference_shard: Scene, reference: Path, name: str, tolerance: float
