@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 LEVEL = 1  # of isal's 0 to 3: faster than 0 on planes that deflate well, and 2 hardly saves more
 
 # A plane is noise if a sample of it, pieces of 64 bytes spread over it, keeps more than this share when deflated.
-MOST_KEPT = 0.6
+MOST_KEPT = 0.5
 PIECE_BYTES = 64
 EVERY_PIECE = 16
 

@@ -29,6 +29,14 @@ def test_image_of_float64_shards_is_float32() -> None:
     np.testing.assert_allclose(image, IMAGE, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_image_is_the_formula_bit_for_bit(dtype: str) -> None:
+    generator = np.random.default_rng(2)
+    refs, bts = generator.random((9, 8, 6)).astype(dtype), generator.uniform(200, 320, (9, 8, 3)).astype(dtype)
+    expected = np.concatenate([(refs - 0.5).astype(np.float32), ((bts - 270.0) / 22.0).astype(np.float32)], axis=-1)
+    np.testing.assert_array_equal(pixels.image(refs, bts), expected)
+
+
 @pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 def test_label_is_anything_above_zero(array) -> None:
     bayes = array(np.array([0, 1, 128, 255], np.uint8)[:, None])
