@@ -46,7 +46,7 @@ class SceneInfo:
     oblique_track_offset: int = 0  # of the oblique view's own 1 km grid
     oblique_start_offset: int = 0
     oblique_calibration_factors: tuple[float, ...] = ()
-    class_pixels: tuple[int, ...] = ()  # labelled pixels of each of labels.SURFACE_CLASSES; () if not counted
+    class_pixels: tuple[int, ...] = ()  # labelled, uncropped, of each of labels.SURFACE_CLASSES; () if not counted
     class_cloud: tuple[int, ...] = ()  # those of them whose label is cloud
 
 

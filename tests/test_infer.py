@@ -21,10 +21,14 @@ from jaxmask.pixels import image
 from jaxmask.predict import predict_scene
 from jaxmask.scene_source import Wanted, find_scenes, load_scene
 from preprocess.command import run
+from preprocess.convert import ConvertConfig
+from preprocess.convert import main as convert
 from preprocess.errors import UserError
-from preprocess.shard import read_shard, write_shard
+from preprocess.shard import read_info, read_shard, write_shard
+from preprocess.simulation.product import write_folder
 from tests.products import write_product
 from tests.shards import make_published_shard, make_scene, make_shard, make_shards, product_name
+from tests.simulated import random_scene, small_plan
 
 
 def small_model(seed: int = 1, **changes: Any) -> Model:
@@ -278,6 +282,28 @@ def test_a_raw_product_becomes_what_the_model_learnt(tmp_path: Path) -> None:
     assert load_scene(product, Wanted("reference", "none", "resize")).info.regridding == "resize"
     with pytest.raises(UserError, match=r"--calibration must be none, notice or a file of factors; found 'own.json'"):
         load_scene(product, Wanted("native", "own.json", "mean"))
+
+
+def test_a_raw_product_and_its_shard_get_one_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of shards with a user's factors, regridded by neighbours, which are recorded in shard and model alone."""
+    product = write_folder(random_scene(small_plan(rows=32, columns=40)), tmp_path)
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"nadir": {f"S{channel}": 0.7 + 0.1 * channel for channel in range(1, 7)}}))
+    argv = [str(product), str(tmp_path / "hdf"), "--shape", "native", "--workers", "0", "--quiet"]
+    argv += ["--calibration", str(own), "--regrid", "neighbours"]
+    assert run("preprocess.convert", ConvertConfig, convert, argv) == 0
+    own.unlink()
+    info = read_info(find_scenes(tmp_path / "hdf")[0])
+    masks = {}
+    for name, regridding in (("one", info.regridding), ("other", "mean")):
+        made = small_model(calibration=info.calibration, regridding=regridding)
+        monkeypatch.setattr(infer, "load_model", lambda path, checkpoint, made=made: made)
+        assert infer_to(tmp_path / name, product, "--quiet") == 0
+        masks[name] = read_mask(tmp_path / name / f"{info.product}.h5").probability
+        assert infer_to(tmp_path / f"{name}_shard", tmp_path / "hdf", "--quiet") == (0 if name == "one" else 3)
+    of_shard = read_mask(tmp_path / "one_shard" / f"{info.product}.h5").probability
+    np.testing.assert_array_equal(masks["one"], of_shard)
+    assert not np.array_equal(masks["one"], masks["other"])
 
 
 def test_a_raw_product_is_regridded_as_the_model_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
