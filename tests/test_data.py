@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -104,6 +105,34 @@ def test_few_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for number in (0, 6, 12, 18, 0):
         source[number]
     assert len(source._open) == 2  # type: ignore[attr-defined]
+    still_open = h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
+    assert sum(file.name.startswith(bytes(tmp_path)) for file in still_open) == 2
+
+
+def test_threads_share_a_source_that_keeps_dropping_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_shards(tmp_path, 4)
+    numbers = np.random.default_rng(0).integers(0, 24, 200).tolist()
+    expected = sources(tmp_path)["host"]
+    monkeypatch.setattr(data, "OPEN_FILES", 1)
+    source = sources(tmp_path)["none"]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(source.__getitem__, numbers))
+    for number, patch in zip(numbers, found, strict=True):
+        for name in ("image", "label", "weight"):
+            np.testing.assert_array_equal(patch[name], expected[number][name])
+
+
+@pytest.mark.parametrize("cache", ["none", "host"])
+def test_a_damaged_chunk_names_the_shard(tmp_path: Path, cache: str) -> None:
+    path = make_shard(tmp_path / f"{product_name(0)}.hdf")
+    with h5py.File(path) as file:
+        chunk = file["refs"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 1
+    path.write_bytes(content)
+    shards = open_training_set(tmp_path, PATCH, quiet=True).shards
+    with pytest.raises(UserError, match=rf"{product_name(0)}\.hdf: rows 0 to \d+ can't be read .* convert the product"):
+        open_patches(shards, PATCH, cache, quiet=True)[0]  # type: ignore[arg-type]
 
 
 def test_s3b_is_trained_on_and_unlabelled_and_unreadable_are_named(
