@@ -29,8 +29,9 @@ MAX_RATIO_FROM_BYTES = 16 * 2**20
 # What reading a damaged zip or member raises, beside OSError, which bzip2 raises too.
 DAMAGE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, UNDEFLATABLE, lzma.LZMAError, EOFError, ValueError,
-    NotImplementedError,
+    NotImplementedError, OverflowError, MemoryError,
 )  # fmt: skip
+OURS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods are left to zipfile
 RAW_DEFLATE = -15  # wbits: no header, no checksum; the zip has a CRC-32 of its own
 LOCAL_HEADER_BYTES = 30  # APPNOTE.TXT 4.3.7; at its end the lengths of a name and of extra fields, which follow it
 BLOCK_BYTES = 2**20
@@ -53,31 +54,40 @@ class Archive:
     def read(self, file: str) -> bytes:
         """The bytes of one file, their CRC checked; raises UserError if they are damaged."""
         info = self.members[file]
-        try:
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with self._damage(file):
+            if info.compress_type not in OURS:
                 return self.zip.read(info)
             data = self._packed(info)
             if info.compress_type == zipfile.ZIP_DEFLATED:
                 data = inflate(memoryview(data), info.file_size, RAW_DEFLATE)
             _check_sum(info, len(data), isal_zlib.crc32(data))
             return data
-        except (*DAMAGE, OSError) as error:
-            raise UserError(f"{self.path}: {file} in it is damaged ({error}); fetch the zip again") from error
 
     def blocks(self, file: str) -> Iterator[bytes]:
-        """The bytes of one file, a block at a time; raises DAMAGE, at the end at the latest, if they are damaged."""
+        """The bytes of one file, a block at a time; raises UserError, at the end at the latest, if they are damaged."""
         info = self.members[file]
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            with self.zip.open(info) as member:
-                yield from iter(lambda: member.read(BLOCK_BYTES), b"")
-            return
-        size, crc = 0, 0
-        for block in _inflated(self._packed_blocks(info)) if info.compress_type else self._packed_blocks(info):
-            size, crc = size + len(block), isal_zlib.crc32(block, crc)
-            if size > info.file_size:
-                break
-            yield block
-        _check_sum(info, size, crc)
+        with self._damage(file):
+            if info.compress_type not in OURS:
+                with self.zip.open(info) as member:
+                    yield from iter(lambda: member.read(BLOCK_BYTES), b"")
+                return
+            size, crc = 0, 0
+            packed = self._packed_blocks(info)
+            for block in _inflated(packed) if info.compress_type == zipfile.ZIP_DEFLATED else packed:
+                size, crc = size + len(block), isal_zlib.crc32(block, crc)
+                if size > info.file_size:
+                    break
+                yield block
+            _check_sum(info, size, crc)
+
+    @contextmanager
+    def _damage(self, file: str) -> Iterator[None]:
+        try:
+            yield
+        except (*DAMAGE, OSError) as error:
+            raise UserError(
+                f"{self.path}: {file} is truncated or damaged in it ({error}); fetch the zip again"
+            ) from error
 
     def _packed(self, info: zipfile.ZipInfo) -> bytes:
         return b"".join(self._packed_blocks(info, max(1, info.compress_size)))
@@ -102,10 +112,14 @@ class Archive:
 def _inflated(packed: Iterator[bytes]) -> Iterator[bytes]:
     stream = isal_zlib.decompressobj(RAW_DEFLATE)
     for block in packed:
-        while block and not stream.eof:
-            yield stream.decompress(block, BLOCK_BYTES)
-            block = stream.unconsumed_tail
-    if not stream.eof or stream.unused_data:
+        rest, full = block, True
+        while (rest or full) and not stream.eof:  # what fills a block may leave more behind, the input used up or not
+            unpacked = stream.decompress(rest, BLOCK_BYTES)
+            rest, full = stream.unconsumed_tail, len(unpacked) == BLOCK_BYTES
+            yield unpacked
+        if stream.eof:
+            break
+    if not stream.eof or stream.unused_data or next(packed, b""):
         raise EOFError("its deflated stream and its place in the zip differ in length")
 
 
