@@ -70,7 +70,7 @@ class Job:
     archive: Path
     size: str
     held_out: bool
-    views: str
+    views: str = "nadir"
 
 
 def main(config: SimulateConfig) -> int:

@@ -15,10 +15,12 @@ import pytest
 
 from preprocess.calibration import NOTICE_FACTORS
 from preprocess.compose import make_scene
+from preprocess.errors import EXIT_DONE, UserError
 from preprocess.manifest import parse_manifest
 from preprocess.product import read_product
 from preprocess.radiometry import interpolate_zenith
 from preprocess.scene import Scene
+from preprocess.simulate import SimulateConfig, main
 from preprocess.simulation import world as world_module
 from preprocess.simulation.clouds import DEFAULT, CloudLayer
 from preprocess.simulation.fields import Extent, Field
@@ -288,6 +290,20 @@ def test_oblique_files_are_described_as_nadirs(folder: Path) -> None:
                         if isinstance(expected, str):
                             expected = expected.replace("nadir", "oblique")
                         assert own.getncattr(text) == expected
+
+
+def test_the_command_simulates_it_and_keeps_archives_apart(tmp_path: Path) -> None:
+    """From command to scene: all of product 0 lies within the oblique view's swath."""
+    config = SimulateConfig(tmp_path / "both", products=1, views="nadir,oblique", workers=0, quiet=True)
+    assert main(config) == EXIT_DONE
+    path = tmp_path / "both" / f"{plan_archive(1, 'small', 0)[0].name}.zip"
+    found = make_scene(read_product(path, oblique=True), views=("nadir", "oblique"))
+    assert found.oblique_valid is not None
+    assert found.oblique_valid.mean() > 0.9
+    with pytest.raises(
+        UserError, match=r"views nadir,oblique; this run asks for .*simulator \d+: give"
+    ):
+        main(replace(config, views="nadir"))
 
 
 @pytest.fixture
