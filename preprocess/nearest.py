@@ -55,6 +55,11 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
     return nearest
 
 
+def _radius_key(radius_m: float) -> np.uint32:
+    """The key that those of measurements within the radius are below."""
+    return np.float32(radius_m**2).view(np.uint32) & ~NUMBERS
+
+
 def _candidates(positions: Positions, radius_m: float) -> list[Candidate]:
     """The cells that may lie within the radius of some pixel, judging by the extents of rows and of columns."""
     along_track = _extent(positions.y_1km, axis=1), _extent(positions.y_500m, axis=1)
@@ -155,7 +160,7 @@ def _window(planes: np.ndarray, candidate: Candidate, rows: slice, columns: int)
 
 def _cells(keys: np.ndarray, candidates: list[Candidate], radius_m: float, positions: Positions) -> np.ndarray:
     """The cells that `keys` stand for, or none: i4, shape of `keys`."""
-    radius = np.float32(radius_m**2).view(np.uint32) & ~NUMBERS
+    radius = _radius_key(radius_m)
     across = positions.x_500m.shape[1]
     steps = np.zeros(NUMBERS + 1, np.int32)
     steps[: len(candidates)] = [down * across + right for down, right in candidates]
@@ -170,31 +175,37 @@ def _cells(keys: np.ndarray, candidates: list[Candidate], radius_m: float, posit
 
 def _add_orphans(keys: np.ndarray, nearest: np.ndarray, positions: Positions, radius_m: float) -> None:
     """Let orphans push farther measurements out of `nearest` (its squared distances are `keys`), in place."""
-    flat_keys, flat_nearest = keys.reshape(len(keys), -1), nearest.reshape(len(keys), -1)
-    for pixel, key, orphan in _orphan_pairs(positions, radius_m):
-        key, orphan = key & ~NUMBERS, orphan + np.int32(positions.x_500m.size)
-        turn = np.empty(flat_keys.shape[1], np.int32)
+    keys, nearest = keys.reshape(len(keys), -1), nearest.reshape(len(keys), -1)
+    np.minimum(keys, _radius_key(radius_m), out=keys)
+    turn = np.empty(keys.shape[1], np.int32)
+    for pixel, key, number in _orphan_pairs(positions, keys[-1], radius_m):
         while pixel.size:
-            closer = key < flat_keys[-1, pixel]
-            pixel, key, orphan = pixel[closer], key[closer], orphan[closer]
             turn[pixel] = np.arange(pixel.size, dtype=np.int32)
             # Where several orphans are near one pixel, the last one written has its turn now, the others later.
-            now = turn[pixel] == np.arange(pixel.size)
-            _insert(flat_keys, flat_nearest, pixel[now], key[now], orphan[now])
-            pixel, key, orphan = pixel[~now], key[~now], orphan[~now]
+            now = turn[pixel] == np.arange(pixel.size, dtype=np.int32)
+            _insert(keys, nearest, pixel[now], key[now], number[now])
+            later = ~now
+            pixel, key, number = pixel[later], key[later], number[later]
+            closer = key < keys[-1][pixel]
+            pixel, key, number = pixel[closer], key[closer], number[closer]
 
 
 def _insert(keys: np.ndarray, nearest: np.ndarray, pixel: np.ndarray, key: np.ndarray, number: np.ndarray) -> None:
-    """Insert one measurement into the sorted lists of each of the pixels, all different."""
-    for keys_here, nearest_here in zip(keys, nearest, strict=True):
-        old_key, old_number = keys_here[pixel], nearest_here[pixel]
-        closer = key < old_key
-        keys_here[pixel], nearest_here[pixel] = np.where(closer, key, old_key), np.where(closer, number, old_number)
-        key, number = np.where(closer, old_key, key), np.where(closer, old_number, number)
+    """Insert one measurement, closer than the last, into the sorted lists of each of the pixels, all different."""
+    for place in range(len(keys) - 1, 0, -1):
+        before = keys[place - 1][pixel]
+        rises = key < before
+        stays = ~rises
+        keys[place][pixel[stays]], nearest[place][pixel[stays]] = key[stays], number[stays]
+        pixel, key, number = pixel[rises], key[rises], number[rises]
+        keys[place][pixel], nearest[place][pixel] = before[rises], nearest[place - 1][pixel]
+    keys[0][pixel], nearest[0][pixel] = key, number
 
 
-def _orphan_pairs(positions: Positions, radius_m: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pixels (flat) and orphans (flat) closer than the radius, with the bits of their squared distance between."""
+def _orphan_pairs(
+    positions: Positions, farthest: np.ndarray, radius_m: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pixels (flat) with the key and the number of an orphan that is closer than the key `farthest` of the pixel."""
     known = np.flatnonzero(np.isfinite(positions.orphan_x) & np.isfinite(positions.orphan_y)).astype(np.int32)
     x, y = positions.orphan_x.ravel()[known], positions.orphan_y.ravel()[known]
     first_row, last_row = _within(_extent(positions.y_1km, axis=1), y, radius_m)
@@ -205,8 +216,9 @@ def _orphan_pairs(positions: Positions, radius_m: float) -> Iterator[tuple[np.nd
             here = np.flatnonzero((first_row + down <= last_row) & (first_column + right <= last_column))
             pixel = (first_row[here] + down) * np.int32(columns) + first_column[here] + np.int32(right)
             squared = (positions.x_1km.ravel()[pixel] - x[here]) ** 2 + (positions.y_1km.ravel()[pixel] - y[here]) ** 2
-            close = squared < radius_m**2
-            yield pixel[close], squared[close].view(np.uint32), known[here[close]]
+            key = squared.view(np.uint32) & ~NUMBERS
+            closer = key < farthest[pixel]
+            yield pixel[closer], key[closer], known[here[closer]] + np.int32(positions.x_500m.size)
 
 
 def _within(extent: Extent, at: np.ndarray, radius_m: float) -> tuple[np.ndarray, np.ndarray]:
