@@ -86,7 +86,7 @@ def open_training_set(folder: Path, patch_size: int, mix: str = "none", *, quiet
     unlabelled = sorted(shard.name for shard in readable if not shard.info.labelled)
     labelled = sorted((shard for shard in readable if shard.info.labelled), key=lambda shard: shard.name)
     if unlabelled:
-        log.info("left out, never labelled: %d products: %s", len(unlabelled), _some(unlabelled))
+        log.info("left out, never labelled (%d): %s", len(unlabelled), _some(unlabelled))
     if not labelled:
         raise UserError(_none_labelled(folder, unlabelled, failures))
     _check_agreement(labelled)

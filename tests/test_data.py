@@ -147,7 +147,7 @@ def test_s3b_is_trained_on_and_unlabelled_and_unreadable_are_named(
     assert opened.names == (product_name(0), product_name(1), product_name(5, platform="S3B"))
     assert opened.unlabelled == (product_name(6),)
     assert [Path(failure.item).stem for failure in opened.failures] == [product_name(7)]
-    assert f"left out, never labelled: 1 products: {product_name(6)}" in caplog.text
+    assert f"left out, never labelled (1): {product_name(6)}" in caplog.text
     assert f"{product_name(7)}.hdf: " in caplog.text
 
 
