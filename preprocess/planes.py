@@ -34,9 +34,13 @@ def split_bytes(words: NDArray[np.unsignedinteger], planes: NDArray[np.uint8]) -
 
     So HDF5's shuffle filter orders the bytes of little-endian numbers.
     """
-    shifted = np.empty_like(words)
-    for number, plane in enumerate(planes):
-        np.copyto(plane, np.right_shift(words, 8 * number, out=shifted), casting="unsafe")
+    np.copyto(planes[0], words, casting="unsafe")  # the lowest byte is all that fits
+    if len(planes) > 1:
+        rest = words >> 8
+        np.copyto(planes[1], rest, casting="unsafe")
+        for plane in planes[2:]:
+            np.right_shift(rest, 8, out=rest)
+            np.copyto(plane, rest, casting="unsafe")
 
 
 def compress(planes: NDArray[np.uint8]) -> bytes:
