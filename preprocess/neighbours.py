@@ -32,15 +32,22 @@ def neighbour_channels(product: Product, *, texture: bool) -> Iterator[GriddedCh
         nearest = nearest_measurements(positions)
     except UserError as error:
         raise UserError(f"{product.name}: {error}") from None
-    for channel, packed in enumerate(product.radiances):
-        counts = _measured_counts(product, positions, channel)
-        mean, deviation = average(counts, nearest, texture=texture)
-        yield GriddedChannel(
-            _in_units(mean, packed),
-            ~np.isnan(mean),
-            None if deviation is None else deviation * np.float32(abs(packed.scale)),
-            _equalised(product, positions, channel, counts, nearest),
-        )
+    for channel in range(len(product.radiances)):
+        yield _gridded(product, positions, nearest, channel, texture)
+
+
+def _gridded(
+    product: Product, positions: Positions, nearest: np.ndarray, channel: int, texture: bool
+) -> GriddedChannel:
+    packed = product.radiances[channel]
+    counts = _measured_counts(product, positions, channel)
+    mean, deviation = average(counts, nearest, texture=texture)
+    return GriddedChannel(
+        _in_units(mean, packed),
+        ~np.isnan(mean),
+        None if deviation is None else deviation * np.float32(abs(packed.scale)),
+        _equalised(product, positions, channel, counts, nearest),
+    )
 
 
 def average(values: np.ndarray, nearest: np.ndarray, *, texture: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
