@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.errors import UserError
+from preprocess.irradiance import read_irradiance
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, Oblique
 from preprocess.netcdf import Source, open_file
 
@@ -38,52 +39,36 @@ def read_oblique(source: Source) -> Oblique:
 
 def _read_thermal(source: Source) -> tuple[Fields, Shape]:
     """S7..S9, their exceptions and grid, and that grid's shape (Ro, Co)."""
-    with open_file(source, "S7_BT_io.nc") as file:
-        grid, shape = file.grid(), file.shape("S7_BT_io")
-    bt, exceptions = np.empty((3, *shape), np.float32), np.empty((3, *shape), np.uint8)
+    fields: Fields = {}
     for index, channel in enumerate(THERMAL_CHANNELS):
         with open_file(source, f"{channel}_BT_io.nc") as file:
-            bt[index] = file.physical(f"{channel}_BT_io", shape, " as S7_BT_io")
-            exceptions[index] = file.raw(f"{channel}_exception_io", shape, " as S7_BT_io")
-    return {"bt": bt, "bt_exception": exceptions, "grid_1km": grid}, shape
+            if not fields:
+                shape = file.shape(f"{channel}_BT_io")
+                fields = {"grid_1km": file.grid(), "bt": np.empty((3, *shape), np.float32)}
+                fields["bt_exception"] = np.empty((3, *shape), np.uint8)
+            fields["bt"][index] = file.physical(f"{channel}_BT_io", shape, " as S7_BT_io")
+            file.raw(f"{channel}_exception_io", shape, " as S7_BT_io", out=fields["bt_exception"][index])
+    return fields, shape
 
 
 def _read_solar(source: Source, shape: Shape) -> Fields:
     """S1..S6 at 500 m, their exceptions, irradiances by detector and grid."""
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the oblique 1 km grid {shape}"
     exceptions = np.empty((6, *fine), np.uint8)
-    radiances, irradiance = [], []
+    radiances = []
     for index, channel in enumerate(SOLAR_CHANNELS):
         with open_file(source, f"{channel}_radiance_ao.nc") as file:
             radiances.append(file.packed(f"{channel}_radiance_ao", fine, why))
-            exceptions[index] = file.raw(f"{channel}_exception_ao", fine, why)
+            file.raw(f"{channel}_exception_ao", fine, why, out=exceptions[index])
             grid = file.grid()
-        irradiance.append(_read_irradiance(source, channel))
-    stacked = np.full((6, max(row.size for row in irradiance)), np.nan)
-    for row, values in zip(stacked, irradiance, strict=True):
-        row[: values.size] = values
-    differ = any(np.ptp(row[np.isfinite(row)]) > 0 for row in stacked)
+    irradiance, detector = read_irradiance(source, "ao", fine, why)
     return {
         "radiances": tuple(radiances),
         "radiance_exception": exceptions,
-        "irradiance": stacked,
-        "detector": _read_detector(source, fine, why) if differ else None,
+        "irradiance": irradiance,
+        "detector": detector,
         "grid_500m": grid,
     }
-
-
-def _read_irradiance(source: Source, channel: str) -> np.ndarray:
-    variable = f"{channel}_solar_irradiance_ao"
-    with open_file(source, f"{channel}_quality_ao.nc") as file:
-        values = file.physical(variable, dtype="f8")
-        if values.ndim != 1 or not (values > 0).any():
-            raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {values}")
-    return np.where(values > 0, values, np.nan)
-
-
-def _read_detector(source: Source, fine: Shape, why: str) -> np.ndarray:
-    with open_file(source, "indices_ao.nc") as file:
-        return file.raw("detector_ao", fine, why)
 
 
 def _read_annotations(source: Source, shape: Shape) -> Fields:

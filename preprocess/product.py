@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from preprocess.errors import UserError
+from preprocess.irradiance import read_irradiance
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid, Product
 from preprocess.names import SUFFIX, parse_name
 from preprocess.netcdf import OpenFile, Source, open_file, open_source
@@ -103,7 +104,7 @@ def _read_solar(source: Source, shape: Shape, *, with_orphans: bool) -> Fields:
     """
     fine, why = (2 * shape[0], 2 * shape[1]), f", twice the 1 km grid {shape}"
     exceptions = np.empty((6, *fine), np.uint8)
-    radiances, orphans, irradiance = [], [], []
+    radiances, orphans = [], []
     for index, channel in enumerate(SOLAR_CHANNELS):
         with open_file(source, f"{channel}_radiance_an.nc") as file:
             radiances.append(file.packed(f"{channel}_radiance_an", fine, why))
@@ -111,49 +112,15 @@ def _read_solar(source: Source, shape: Shape, *, with_orphans: bool) -> Fields:
             grid = file.grid()
             if with_orphans:
                 orphans.append(read_orphans(file, channel))
-        irradiance.append(_read_irradiance(source, channel))
-    stacked = _stack_detectors(irradiance)
+    irradiance, detector = read_irradiance(source, "an", fine, why)
     return {
         "radiances": tuple(radiances),
         "orphans": orphans,
         "radiance_exception": exceptions,
-        "irradiance": stacked,
-        "detector": _read_detector(source, fine, why) if _differ(stacked) else None,
+        "irradiance": irradiance,
+        "detector": detector,
         "grid_500m": grid,
     }
-
-
-def _read_irradiance(source: Source, channel: str) -> np.ndarray:
-    """By detector, f8; NaN where not positive."""
-    with open_file(source, f"{channel}_quality_an.nc") as file:
-        variable = f"{channel}_solar_irradiance_an"
-        by_detector = file.physical(variable, dtype="f8")
-        if by_detector.ndim != 1 or not (by_detector > 0).any() or not by_detector[0] > 0:
-            raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {by_detector}")
-    return np.where(by_detector > 0, by_detector, np.nan)
-
-
-def _differ(irradiance: np.ndarray) -> bool:
-    """Whether the irradiance of some channel (rows) depends on the detector (columns)."""
-    return bool((np.nanmax(irradiance, axis=1) > np.nanmin(irradiance, axis=1)).any())
-
-
-def _read_detector(source: Source, fine: Shape, why: str) -> np.ndarray | None:
-    """detector_an; None in a product without that optional file, whose irradiances are averaged over detectors."""
-    if not source.has("indices_an.nc"):
-        return None
-    with open_file(source, "indices_an.nc") as file:
-        detector = file.raw("detector_an", fine, why)
-        if detector.dtype != np.uint8:
-            raise UserError(f"{file.label}: variable detector_an must be of uint8; found {detector.dtype}")
-        return detector
-
-
-def _stack_detectors(irradiance: list[np.ndarray]) -> np.ndarray:
-    stacked = np.full((len(irradiance), max(row.size for row in irradiance)), np.nan)
-    for row, values in zip(stacked, irradiance, strict=True):
-        row[: values.size] = values
-    return stacked
 
 
 def _read_flags(source: Source, shape: Shape) -> Fields:

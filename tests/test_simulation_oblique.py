@@ -300,9 +300,7 @@ def test_the_command_simulates_it_and_keeps_archives_apart(tmp_path: Path) -> No
     found = make_scene(read_product(path, oblique=True), views=("nadir", "oblique"))
     assert found.oblique_valid is not None
     assert found.oblique_valid.mean() > 0.9
-    with pytest.raises(
-        UserError, match=r"views nadir,oblique; this run asks for .*simulator \d+: give"
-    ):
+    with pytest.raises(UserError, match=r"views nadir,oblique; this run asks for .*simulator \d+: give"):
         main(replace(config, views="nadir"))
 
 
