@@ -72,7 +72,7 @@ def test_flipped_bits_are_named_or_harmless(tmp_path: Path, method: int, reader:
     """Anywhere in the zip: members, headers before them, directory, end. Harmless: times and the like."""
     good = make_zip(tmp_path / "good.zip", method).read_bytes()
     path, rng, messages = tmp_path / "bad.zip", np.random.default_rng(method), []
-    for bit in rng.choice(8 * len(good), 600, replace=False):
+    for bit in rng.choice(8 * len(good), 200, replace=False):
         bad = bytearray(good)
         bad[bit // 8] ^= 1 << bit % 8
         path.write_bytes(bad)
@@ -83,7 +83,7 @@ def test_flipped_bits_are_named_or_harmless(tmp_path: Path, method: int, reader:
                         assert reader(opened, file) == data
         except UserError as error:
             messages.append(str(error))
-    assert len(messages) > 300
+    assert len(messages) > 100
     assert all(str(path) in message for message in messages)
 
 
