@@ -1,0 +1,163 @@
+"""What whole archives cost, worked out from the measured cost of one product.
+
+    python benchmarks/scaling.py [benchmarks/measured] [--update docs/scaling.md]
+
+The folder holds conversion.json and growth.json, which `conversion.py` and `growth.py` write by --output. The tables go
+to stdout as Markdown; --update writes them into the page, between its marks, so that its figures are always measured
+ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MEASURED = Path(__file__).resolve().parent / "measured"
+# The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
+SETS = {"one day, both satellites": 971, "one year, one satellite": 175_000, "both whole archives": 3_500_000}
+# The manifest of the measured product (collection 002) lists 110 files of 485.8 MB in all; a zip of such files, which
+# are deflated already, is 4 % smaller.
+ZIP_MB = 466.0
+ORIGINAL_SHARD_MB = 244.8  # (1200, 1500, 17) float64
+CORES = (2, 64, 1024)
+LINKS_GBIT_S = (1, 10)
+SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24
+
+
+class Cost(NamedTuple):
+    """One product, as measured."""
+
+    native_s: float  # from a zip to the finished shard, one core
+    peer_s: float  # the textbook way, one core
+    bands_s: float  # the textbook way, tightened
+    efficiency: float  # of two workers: what each does, as a share of one alone
+    read_mb: float  # of the zip, read in place
+    shard_mb: float
+    worker_mb: float  # peak memory
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the tables, or write them into a page, and return 0."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measured", type=Path, nargs="?", default=MEASURED, help="conversion.json and growth.json")
+    parser.add_argument("--update", type=Path, help="a page with the marks of both tables")
+    options = parser.parse_args(argv)
+    text = {
+        "scaling": tables(json.loads((options.measured / "conversion.json").read_text())),
+        "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
+    }
+    if options.update:
+        page = options.update.read_text()
+        for name, table in text.items():
+            page = updated(page, name, table)
+        options.update.write_text(page)
+    else:
+        print("\n\n".join(text.values()))
+    return 0
+
+
+def updated(page: str, name: str, text: str) -> str:
+    """The page with `text` between its marks called `name`; raises ValueError if it has none."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    between = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
+    found, count = between.subn(lambda match: f"{match[1]}{text}\n{match[2]}", page)
+    if count != 1:
+        raise ValueError(f"the page must hold {begin} and {end} once")
+    return found
+
+
+def growth_table(report: dict[str, Any]) -> str:
+    """growth.py's rows as Markdown."""
+    lines = [
+        f"{report['processor']}, {report['when'][:10]}, {report['workers']} workers.",
+        "",
+        "| products | seconds | CPU seconds | each further one, seconds | CPU seconds | parent, MB | worker, MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        lines.append(
+            f"| {row['products']} | {row['wall_s']:.1f} | {row['cpu_s']:.1f} | {row['one_more_wall_s']:.3f} "
+            f"| {row['one_more_cpu_s']:.3f} | {row['parent_mb']:.0f} | {row['worker_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def cost(report: dict[str, Any]) -> Cost:
+    """The figures of conversion.py that the tables rest on."""
+    ways = report["ways"]
+    return Cost(
+        native_s=ways["native, from a zip"]["median_s"],
+        peer_s=ways["peer"]["median_s"],
+        bands_s=ways["peer, band by band"]["median_s"],
+        efficiency=min(1.0, report["command"]["two_over_one"] / 2) if report["command"] else 1.0,
+        read_mb=report["needed_mb"],
+        shard_mb=report["shard_mb"]["native"],
+        worker_mb=report["peak_memory_mb"]["native, from a zip"],
+    )
+
+
+def tables(report: dict[str, Any]) -> str:
+    """What was measured, and what follows from it, as Markdown."""
+    one = cost(report)
+    measured = [
+        ("a zip to a finished native shard, one core", f"{one.native_s:.2f} s"),
+        ("the textbook way (peer.py), one core", f"{one.peer_s:.2f} s; tightened {one.bands_s:.2f} s"),
+        ("what each of two workers does, one alone being 1", f"{one.efficiency:.2f}"),
+        ("read of the zip", f"{one.read_mb:.0f} MB of {ZIP_MB:.0f} MB"),
+        ("a shard", f"{one.shard_mb:.0f} MB"),
+        ("peak memory of a worker", f"{one.worker_mb:.0f} MB"),
+    ]
+    lines = [f"Measured for one product: {report['processor']}, {report['when'][:10]}.", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in measured]
+    lines += ["", f"| | {' | '.join(SETS)} |", "|---|" + "---|" * len(SETS)]
+    rows = [derived(one, count) for count in SETS.values()]
+    lines += [f"| {name} | {' | '.join(row[name] for row in rows)} |" for name in rows[0]]
+    rate = 64 * one.efficiency / one.native_s
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"64 busy cores take {rate:.0f} products/s: they read {rate * one.read_mb / 1000:.1f} GB/s, write "
+            f"{rate * one.shard_mb / 1000:.1f} GB/s, and have {64 * one.worker_mb / 1000:.0f} GB of memory at most.",
+        ]
+    )
+
+
+def derived(one: Cost, count: int) -> dict[str, str]:
+    """What `count` products cost: each figure is a product of one measured figure and the count."""
+    core_hours = count * one.native_s / one.efficiency / SECONDS_AN_HOUR
+    found = {
+        "products": f"{count:,}",
+        "core hours": quantity(core_hours),
+        **{f"on {cores:,} cores": duration(core_hours / cores) for cores in CORES},
+        "core hours, the textbook way": quantity(count * one.peer_s / SECONDS_AN_HOUR),
+        "shards, TB": quantity(count * one.shard_mb / 1e6),
+        "the original's shards, TB": quantity(count * ORIGINAL_SHARD_MB / 1e6),
+        "zips, TB": quantity(count * ZIP_MB / 1e6),
+        "read of the zips, TB": quantity(count * one.read_mb / 1e6),
+    }
+    for link in LINKS_GBIT_S:
+        hours = count * ZIP_MB * 8 / (link * 1000) / SECONDS_AN_HOUR
+        found[f"download at {link} Gbit/s"] = duration(hours)
+    return found
+
+
+def quantity(value: float) -> str:
+    """Two figures are what such an estimate is worth; whole numbers from 10 on."""
+    return f"{value:.2g}" if value < 10 else f"{float(f'{value:.2g}'):,.0f}"
+
+
+def duration(hours: float) -> str:
+    """In the greatest unit of which there are two."""
+    for unit, length in (("days", HOURS_A_DAY), ("hours", 1), ("minutes", 1 / 60)):
+        if hours >= 2 * length:
+            return f"{quantity(hours / length)} {unit}"
+    return f"{quantity(hours * SECONDS_AN_HOUR)} seconds"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
