@@ -18,6 +18,7 @@ NEAREST = 5
 RADIUS_M = 1000.0
 
 BLOCK_ROWS = 16  # of 1 km at a time, so that what is worked on stays in a core's cache
+BLOCK_ORPHANS = 2**16
 # Rows and columns of 500 m searched before and behind a pixel's own two, if positions stray that far.
 SEARCHED = 7
 # The lowest bits of a squared distance number the candidate instead: distances are kept to 1 part in 65,000.
@@ -206,28 +207,32 @@ def _orphan_pairs(
     positions: Positions, farthest: np.ndarray, radius_m: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pixels (flat) with the key and the number of an orphan that is closer than the key `farthest` of the pixel."""
+    rows, columns = _extent(positions.y_1km, axis=1), _extent(positions.x_1km, axis=0)
+    x_1km, y_1km = positions.x_1km.ravel(), positions.y_1km.ravel()
     known = np.flatnonzero(np.isfinite(positions.orphan_x) & np.isfinite(positions.orphan_y)).astype(np.int32)
-    x, y = positions.orphan_x.ravel()[known], positions.orphan_y.ravel()[known]
-    first_row, last_row = _within(_extent(positions.y_1km, axis=1), y, radius_m)
-    first_column, last_column = _within(_extent(positions.x_1km, axis=0), x, radius_m)
-    columns = positions.x_1km.shape[1]
-    for down in range(int((last_row - first_row).max(initial=-1)) + 1):
-        for right in range(int((last_column - first_column).max(initial=-1)) + 1):
-            here = np.flatnonzero((first_row + down <= last_row) & (first_column + right <= last_column))
-            pixel = (first_row[here] + down) * np.int32(columns) + first_column[here] + np.int32(right)
-            squared = (positions.x_1km.ravel()[pixel] - x[here]) ** 2 + (positions.y_1km.ravel()[pixel] - y[here]) ** 2
-            key = squared.view(np.uint32) & ~NUMBERS
-            closer = key < farthest[pixel]
-            yield pixel[closer], key[closer], known[here[closer]] + np.int32(positions.x_500m.size)
+    for start in range(0, known.size, BLOCK_ORPHANS):
+        block = known[start : start + BLOCK_ORPHANS]
+        x, y = positions.orphan_x.ravel()[block], positions.orphan_y.ravel()[block]
+        first_row, last_row = _within(rows, y, radius_m)
+        first_column, last_column = _within(columns, x, radius_m)
+        for down in range(int((last_row - first_row).max()) + 1):
+            for right in range(int((last_column - first_column).max()) + 1):
+                here = np.flatnonzero((first_row + down <= last_row) & (first_column + right <= last_column))
+                pixel = (first_row[here] + down) * positions.x_1km.shape[1] + first_column[here] + right
+                squared = (x_1km[pixel] - x[here]) ** 2 + (y_1km[pixel] - y[here]) ** 2
+                key = squared.view(np.uint32) & ~NUMBERS
+                closer = key < farthest[pixel]
+                yield pixel[closer], key[closer], block[here[closer]] + np.int32(positions.x_500m.size)
 
 
 def _within(extent: Extent, at: np.ndarray, radius_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """First and last row (or column) that reaches to within the radius of each coordinate `at` (m): i4."""
-    known = np.flatnonzero(extent.low <= extent.high)
-    if known.size and extent.low[known[0]] > extent.low[known[-1]]:
+    """First and last row (or column) that reaches to within the radius of each coordinate `at` (m)."""
+    known = extent.low <= extent.high
+    middles = (extent.low[known] + extent.high[known]) / 2
+    if middles.size and middles[0] > middles[-1]:
         # Coordinates that fall with the index rise when turned round.
         return _within(Extent(-extent.high, -extent.low), -at, radius_m)
     first = np.searchsorted(np.maximum.accumulate(extent.high), at - radius_m, side="right")
     lowest = np.minimum.accumulate(extent.low[::-1])[::-1]
     last = np.searchsorted(lowest, at + radius_m, side="left") - 1
-    return first.astype(np.int32), last.astype(np.int32)
+    return first, last

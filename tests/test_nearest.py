@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from preprocess import nearest
 from preprocess.errors import UserError
 from preprocess.level1 import Packed, Positions
 from preprocess.nearest import NEAREST, RADIUS_M, nearest_measurements
@@ -53,10 +54,10 @@ def test_by_hand() -> None:
     x, y = positions.x_1km.copy(), positions.y_1km.copy()
     x[0, 0] -= 100
     y[0, 0] += 50
-    nearest = nearest_measurements(replace(positions, x_1km=x, y_1km=y))
-    assert nearest.dtype == np.int32
-    assert nearest.shape == (5, 1, 2)
-    assert nearest[:, 0, 0].tolist() == [5, 1, 4, 0, 6]
+    found = nearest_measurements(replace(positions, x_1km=x, y_1km=y))
+    assert found.dtype == np.int32
+    assert found.shape == (5, 1, 2)
+    assert found[:, 0, 0].tolist() == [5, 1, 4, 0, 6]
 
 
 def test_cosmetic_cells_and_unknown_positions_are_none_and_orphans_count() -> None:
@@ -229,6 +230,14 @@ def test_a_crowd_of_orphans() -> None:
     check(replace(positions, orphan_x=orphan_x, orphan_y=orphan_y))
 
 
+def test_orphans_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = np.random.default_rng(16)
+    positions = with_holes(random_positions(draws), draws, 0.3)
+    assert np.isfinite(positions.orphan_x).sum() > 100
+    monkeypatch.setattr(nearest, "BLOCK_ORPHANS", 30)
+    check(positions)
+
+
 def test_rows_and_columns_that_lie_nowhere() -> None:
     """Outer columns and a row without any position, of either grid; and a scene that has none at all."""
     positions = random_positions(np.random.default_rng(11))
@@ -251,6 +260,20 @@ def test_no_orphans_at_all() -> None:
 def test_a_pixel_alone() -> None:
     check(random_positions(np.random.default_rng(13), rows=1, columns=5))
     check(random_positions(np.random.default_rng(14), rows=33, columns=5))
+
+
+def test_columns_that_enclose_one_another() -> None:
+    """The left one strays less than the right one: neither lies left of the other in every row."""
+    draws = np.random.default_rng(17)
+    positions = random_positions(draws, rows=9, columns=2, stray_1km=0)
+    orphan_x = draws.uniform(-1000, 3000, (18, 3)).astype(np.float32)
+    orphan_y = draws.uniform(1e7, 1e7 + 9000, (18, 3)).astype(np.float32)
+    x_1km = np.array([500, 600], np.float32) + draws.uniform(-1, 1, (9, 2)).astype(np.float32) * (100, 600)
+    for sign in (1, -1):
+        turned = replace(
+            positions, x_1km=sign * x_1km.astype(np.float32), x_500m=sign * positions.x_500m, orphan_x=sign * orphan_x
+        )
+        check(replace(turned, orphan_y=orphan_y))
 
 
 def test_positions_that_no_grid_has() -> None:
