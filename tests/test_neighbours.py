@@ -23,6 +23,7 @@ from preprocess.simulation.regrid import gridded, make_regridding, orphans
 from preprocess.simulation.schema import FILL_I2, packed
 from tests.coast import LAND, SEA, Coast, shift_m
 from tests.products import SATURATION, UNFILLED_PIXEL, make_product
+from tests.real import complete_product
 from tests.simulate_cases import small_geometry
 from tests.simulated import random_scene, small_plan
 
@@ -246,6 +247,38 @@ def test_a_simulated_product_as_a_k_d_tree_finds_it(tmp_path: Path) -> None:
         assert np.isclose(found.deviation, deviation, rtol=1e-4, atol=1e-4, equal_nan=True).mean() > 0.995
         assert np.array_equal(found.measured, np.isfinite(found.radiance))
         assert 0.9 < found.measured.mean() < 1
+
+
+def test_the_real_product_where_rows_are_missing_from_it(
+    complete_product_tool: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its track coordinate, measured, jumps by three rows at one place. 40 rows about it as a k-d tree has them, where
+    the fifth and the sixth nearest differ: the stand-in positions come in steps, so that distances are often equal.
+    """
+    product = read_product(
+        complete_product(complete_product_tool, tmp_path_factory, "--seed", "0", "--labels", "cloud"), positions=True
+    )
+    positions = product.positions
+    assert positions is not None
+    steps = np.diff(positions.y_1km[:, 0])
+    gap = int(np.argmax(steps))
+    assert steps[gap] > 2500
+    rows, fine = slice(gap - 20, gap + 20), slice(2 * gap - 80, 2 * gap + 80)
+    own = ~positions.cosmetic_500m[fine]
+    measured = np.stack([positions.x_500m[fine][own], positions.y_500m[fine][own]], axis=1).astype(np.float64)
+    pixels = np.stack([positions.x_1km[rows].ravel(), positions.y_1km[rows].ravel()], axis=1).astype(np.float64)
+    distance, found = cKDTree(measured).query(pixels, k=NEAREST + 1, distance_upper_bound=RADIUS_M)
+    clear = (distance[:, NEAREST] > distance[:, NEAREST - 1] * (1 + 1e-4)) | np.isinf(distance[:, NEAREST - 1])
+    assert clear.mean() > 0.2
+    radiance = np.append(product.radiances[2].values("f8")[fine][own], np.nan)
+    values = np.ma.masked_invalid(radiance[found[clear, :NEAREST]])
+    result = one_channel(product, 2)
+    np.testing.assert_allclose(
+        result.radiance[rows].ravel()[clear], np.ma.filled(values.mean(axis=1), np.nan), rtol=1e-6, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        result.deviation[rows].ravel()[clear], np.ma.filled(values.std(axis=1), np.nan), rtol=1e-4, atol=1e-4
+    )
 
 
 @cache
