@@ -20,6 +20,7 @@ from jaxmask.pixels import Patch
 from jaxmask.split import PADDING
 from jaxmask.tiles import patch_origins
 from jaxmask.training_set import TrainShard
+from preprocess.chunks import DAMAGE
 from preprocess.errors import UserError
 from preprocess.pool import available_cores
 from preprocess.shard import ShardWindows
@@ -197,7 +198,9 @@ def _opened(path: Path) -> h5py.File:
 def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:
     try:
         return windows.read(DATASETS, rows, columns)
-    except (OSError, KeyError) as error:
+    except MemoryError:
+        raise
+    except DAMAGE as error:
         raise UserError(
             f"{path}: rows {rows.start} to {rows.stop} can't be read ({error}): the shard is damaged; "
             "convert the product again"

@@ -12,6 +12,9 @@ import h5py
 
 from preprocess.files import whole_file
 
+# Of HDF5 1.10 (2016) and later: the first whose headers and chunk indices all have checksums.
+FILE_FORMAT = ("v110", "v110")
+
 
 @contextmanager
 def new_hdf(path: Path) -> Iterator[h5py.File]:
@@ -23,7 +26,7 @@ def new_hdf(path: Path) -> Iterator[h5py.File]:
     """
     with whole_file(path) as partial, _Disk(partial, "w+") as disk:
         try:
-            with h5py.File(disk, "w") as file:
+            with h5py.File(disk, "w", libver=FILE_FORMAT) as file:
                 yield file
         finally:
             if disk.failure is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from preprocess import shard_attributes
+from preprocess.chunks import DAMAGE
 from preprocess.datasets import DatasetReader, write_dataset
 from preprocess.errors import UserError
 from preprocess.hdf import new_hdf
@@ -19,7 +19,6 @@ from preprocess.published import read_published_array, read_published_info
 from preprocess.scene import Scene, SceneInfo
 from preprocess.shard_fields import BY_NAME, FIELDS, FLAG_MASKS, FLAG_MEANINGS, PUBLISHED
 
-FORMAT = "jaxmask shard 1"
 SUFFIXES = (".hdf", ".h5")
 POSITIONS = ("latitude", "longitude")  # NaN outside the product; no other number is
 FINITE = tuple(field.name for field in FIELDS if field.dtype == "float32" and field.name not in POSITIONS)
@@ -34,7 +33,7 @@ def write_shard(path: Path, scene: Scene) -> None:
     height, width = scene.refs.shape[:2]
     path.parent.mkdir(parents=True, exist_ok=True)
     with new_hdf(path) as file:
-        file.attrs.update(_attributes(scene.info))
+        shard_attributes.write_info(file, scene.info)
         for field in FIELDS:
             array = getattr(scene, field.name)
             if array is None and field.optional:
@@ -162,7 +161,9 @@ def _open(path: Path) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except OSError as error:
+        except MemoryError:
+            raise
+        except DAMAGE as error:
             raise UserError(f"{path}: damaged ({error}); convert it again") from error
 
 
@@ -175,18 +176,15 @@ def _info(file: h5py.File, path: Path) -> SceneInfo:
     if _is_published(file):
         _check_published(file, path)
         return read_published_info(file, path)
-    if file.attrs["format"] != FORMAT:
-        raise UserError(f"{path}: expected the format '{FORMAT}'; found '{file.attrs['format']}': convert it again")
-    if "refs" not in file:
-        raise UserError(f"{path}: no dataset 'refs'; convert it again")
-    height, width = file["refs"].shape[:2]
+    info = shard_attributes.read_info(file, path)
+    height, width = _size(file, path)
     for field in FIELDS:
         if field.name not in file:
             if field.optional:
                 continue
             raise UserError(f"{path}: no dataset '{field.name}'; convert it again")
         _check_dataset(file, path, field.name, field.shape(height, width), field.dtype)
-    return _from_attributes(file.attrs, path)
+    return info
 
 
 def _check_published(file: h5py.File, path: Path) -> None:
@@ -196,40 +194,27 @@ def _check_published(file: h5py.File, path: Path) -> None:
             f"{path}: not a shard: no attribute 'format' and no dataset {', '.join(missing)}; "
             f"expected a file of preprocess.convert, or of the original with {', '.join(PUBLISHED)}"
         )
-    height, width = file["refs"].shape[:2]
+    height, width = _size(file, path)
     for name in PUBLISHED:
         if name in file:
             _check_dataset(file, path, name, BY_NAME[name].shape(height, width), None)
 
 
+def _size(file: h5py.File, path: Path) -> tuple[int, int]:
+    if "refs" not in file:
+        raise UserError(f"{path}: no dataset 'refs'; convert it again")
+    shape: tuple[int, ...] = getattr(file["refs"], "shape", ())
+    if len(shape) != 3:
+        raise UserError(f"{path}: dataset 'refs' must be (height, width, 6) float32; found {shape}: convert it again")
+    return shape[0], shape[1]
+
+
 def _check_dataset(file: h5py.File, path: Path, name: str, shape: tuple[int, ...], dtype: str | None) -> None:
     found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise UserError(f"{path}: '{name}' must be a dataset; found a {type(found).__name__}: convert it again")
     if found.shape != shape or (found.dtype != dtype if dtype else found.dtype.kind not in "fui"):
         raise UserError(
             f"{path}: dataset '{name}' must be {shape} {dtype or 'numbers'}; "
             f"found {found.shape} {found.dtype}: convert it again"
         )
-
-
-def _attributes(info: SceneInfo) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "writer": f"jaxmask {importlib.metadata.version('jaxmask')}",
-        **dataclasses.asdict(info),
-    }
-
-
-def _from_attributes(attributes: h5py.AttributeManager, path: Path) -> SceneInfo:
-    values = {}
-    for field in dataclasses.fields(SceneInfo):
-        if field.name in attributes:
-            values[field.name] = _plain(attributes[field.name])
-        elif field.default is dataclasses.MISSING:
-            raise UserError(f"{path}: no attribute '{field.name}'; convert it again")
-    return SceneInfo(**values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return tuple(value.tolist())
-    return value.item() if isinstance(value, np.generic) else value

@@ -81,7 +81,7 @@ def test_plain_h5py_reads_it_and_finds_units_and_flag_meanings(tmp_path: Path) -
         }
         meanings, masks = file["flags"].attrs["flag_meanings"].split(), file["flags"].attrs["flag_masks"]
         assert dict(zip(meanings, masks, strict=True))["summary_cloud"] == 16384
-        assert file.attrs["writer"].startswith("jaxmask ")
+        assert file.attrs["writer"].startswith(b"jaxmask ")
         # What the original's loader reads, by the names and shapes it expects.
         shapes = {name: file[name].shape for name in ("bts", "refs", "bayes", "summary")}
         assert shapes == {"bts": (10, 12, 3), "refs": (10, 12, 6), "bayes": (10, 12, 1), "summary": (10, 12, 1)}
@@ -187,6 +187,12 @@ def spoil(path: Path, name: str) -> None:
             file["oblique_valid"][0, 0, 0] = 2
         elif name == "measured":
             file["measured"][0, 0] = 512
+        elif name == "flat":
+            del file["refs"]
+            file["refs"] = np.zeros(720, np.float32)
+        elif name == "group":
+            del file["bts"]
+            file.create_group("bts")
         elif name == "foreign":
             for key in list(file):
                 del file[key]
@@ -209,6 +215,8 @@ def spoil(path: Path, name: str) -> None:
         ("nan oblique_bts", "'oblique_bts' must be finite everywhere; found NaN or infinity"),
         ("oblique valid", "'oblique_valid' must be 0 or 1; found 2"),
         ("measured", "'measured' must be 0 to 511; found 512"),
+        ("flat", r"dataset 'refs' must be \(height, width, 6\) float32; found \(720,\): convert it again"),
+        ("group", "'bts' must be a dataset; found a Group: convert it again"),
         ("foreign", "not a shard: no attribute 'format' and no dataset bts, refs, bayes, summary; expected a file of"),
     ],
 )
@@ -253,8 +261,29 @@ def test_damage_inside_is_named(tmp_path: Path, name: str, place: float) -> None
         read_window(path, slice(0, 9), slice(0, 9), (name,))
 
 
+def test_one_changed_bit_is_named_or_changes_nothing(tmp_path: Path) -> None:
+    """Wherever it is: chunks, their index, headers and texts have checksums."""
+    scene, path = random_scene(12, 9), tmp_path / "x.hdf"
+    write_shard(path, scene)
+    whole, named = path.read_bytes(), 0
+    rng = np.random.default_rng(4)
+    for place, bit in zip(rng.integers(0, len(whole), 250), rng.integers(0, 8, 250), strict=True):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            found = read_shard(path)
+        except UserError as error:
+            named += str(path) in str(error)
+            continue
+        assert found.info == scene.info
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(found, field.name), getattr(scene, field.name))
+    assert named > 25  # most of so small a file is room that HDF5 left free
+
+
 def test_shards_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    """They were compressed by lzf in chunks of 128, which only HDF5 inflates."""
+    """They were compressed by lzf in chunks of 128, which only HDF5 inflates; their texts had no fixed length."""
     scene, path = random_scene(140, 150), tmp_path / "x.hdf"
     write_shard(path, scene)
     with h5py.File(path, "a") as file:
@@ -266,6 +295,10 @@ def test_shards_of_earlier_versions_are_read(tmp_path: Path) -> None:
                 field.name, data=getattr(scene, field.name), chunks=chunks, compression="lzf", shuffle=True
             )
             old.attrs.update(attributes)
+        for name, value in dict(file.attrs).items():
+            if isinstance(value, bytes):
+                del file.attrs[name]
+                file.attrs[name] = value.decode()
     found = read_shard(path)
     for field in FIELDS:
         np.testing.assert_array_equal(getattr(found, field.name), getattr(scene, field.name))
