@@ -86,7 +86,8 @@ def describe(path: Path, png: Path | None = None) -> dict[str, Any]:
         summary = summarise_product(product) | {"processor": processor_version(path)}
         scene = _native_scene(product) if png else None
     if png and scene:
-        save_picture(png if png.suffix == PNG else png / f"{summary['product']}{PNG}", scene)
+        name = summary["product"] + ("" if scene.info.convention == "native" else f"_{scene.info.convention}")
+        save_picture(png if png.suffix == PNG else png / f"{name}{PNG}", scene)
     return {"path": str(path), **summary}
 
 

@@ -32,6 +32,7 @@ from preprocess.scene import Scene, fit
 
 RADIANCE_UNIT = "mW m-2 sr-1 nm-1"
 EXTRAS = ("rads", "texture", "oblique_refs", "oblique_bts")
+LIGHTS = ("day", "twilight", "night")
 LATITUDES, LONGITUDES, ZENITHS = (-90.0, 90.0), (-180.0, 180.0), (0.0, 180.0)
 
 
@@ -107,6 +108,8 @@ def summarise_scene(scene: Scene) -> dict[str, Any]:
     scene = _without_padding(scene)
     valid, label_valid, cloud = (scene_mask[..., 0] > 0 for scene_mask in (scene.valid, scene.label_valid, scene.bayes))
     flags = FlagField(scene.flags, tuple(CONFIDENCE_BITS.values()), tuple(CONFIDENCE_BITS))
+    # The original's own shards hold no flags, and of all shards they alone know no irradiances.
+    flagged = bool(scene.info.irradiances)
     info = {
         name: number_or_none(value) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(scene.info).items()
@@ -120,13 +123,13 @@ def summarise_scene(scene: Scene) -> dict[str, Any]:
         "label_share": share(label_valid),
         "summary_cloud_share_of_valid": share(scene.summary[..., 0][valid] > 0),
         "bayes_cloud_share_of_labelled": share(cloud[label_valid]),
-        "cosmetic_share": share(flags.holds("cosmetic")),
-        "light": _light(flags.holds("day"), flags.holds("twilight")),
+        "cosmetic_share": share(flags.holds("cosmetic")) if flagged else None,
+        "light": _light(flags.holds("day"), flags.holds("twilight")) if flagged else dict.fromkeys(LIGHTS),
         "latitude_deg": extent(scene.latitude),
         "longitude_deg": extent(scene.longitude),
         "extras": [name for name in EXTRAS if getattr(scene, name) is not None],
         "oblique_valid_share": None if scene.oblique_valid is None else share(scene.oblique_valid),
-        "flag_shares": {"confidence_in": flag_shares(flags)},
+        "flag_shares": {"confidence_in": flag_shares(flags)} if flagged else {},
         "channels": _scene_channels(scene),
     }
     # A shard is warned of as it will be learnt from: not where its label was never computed.
@@ -167,4 +170,4 @@ def _grid(grid: Grid, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _light(day: np.ndarray, twilight: np.ndarray) -> dict[str, float | None]:
-    return {"day": share(day), "twilight": share(twilight), "night": share(~day & ~twilight)}
+    return dict(zip(LIGHTS, (share(day), share(twilight), share(~day & ~twilight)), strict=True))

@@ -43,8 +43,11 @@ def _about_shard(summary: dict[str, Any]) -> list[tuple[str, str]]:
     cropped = [
         f"{summary[f'{what}_cropped']} {what} cropped" for what in ("rows", "columns") if summary[f"{what}_cropped"]
     ]
-    size = f"{summary['rows']} x {summary['columns']} pixels in {summary['height']} x {summary['width']}"
+    into = "in" if summary["convention"] == "native" else "stretched to"
+    size = f"{summary['rows']} x {summary['columns']} pixels {into} {summary['height']} x {summary['width']}"
     where = f"track column {summary['track_offset']}, start row {summary['start_offset']}"
+    if not summary["flag_shares"]:
+        size, where = f"{summary['height']} x {summary['width']} pixels", "the original's, without flags and positions"
     made = f"{summary['convention']} convention, calibration {summary['calibration']}, regridding "
     made += summary["regridding"]
     if summary["extras"]:
@@ -76,6 +79,7 @@ def _about_both(summary: dict[str, Any]) -> list[tuple[str, str]]:
         f"label {_percent(summary['bayes_cloud_share_of_labelled'])} of labelled ones"
     )
     place = f"latitude {_span(summary['latitude_deg'])}, longitude {_span(summary['longitude_deg'])} degrees"
+    place = "position unknown" if None in summary["latitude_deg"] else place
     valid, cosmetic = _percent(summary["valid_share"]), _percent(summary["cosmetic_share"])
     return [
         ("when, where", f"{summary['platform']}, {summary['start_time']}; {place}"),
@@ -87,11 +91,16 @@ def _about_both(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _channel_table(summary: dict[str, Any]) -> list[str]:
-    """A line a channel. A shard's ranges are of measured values alone, a product's of all data."""
-    lines = ["  channel        min       max      mean   data on  measured  unit"]
+    """A line a channel. A shard's ranges are of measured values alone, and it knows no others; a product's of all."""
+    parts = {"share": "data on", "measured_share": "measured"}
+    if summary["kind"] == "shard":
+        del parts["share"]
+    lines = [
+        "  channel        min       max      mean" + "".join(f"{title:>10}" for title in parts.values()) + "  unit"
+    ]
     for channel, found in summary["channels"].items():
         values = "".join(f"{_short(found[name]):>10}" for name in ("min", "max", "mean"))
-        shares = "".join(f"{_percent(found[name]):>10}" for name in ("share", "measured_share"))
+        shares = "".join(f"{_percent(found[name]):>10}" for name in parts)
         lines.append(f"  {channel:8}{values}{shares}  {'reflectance' if found['unit'] == '1' else found['unit']}")
     return lines
 

@@ -145,6 +145,11 @@ def test_published_shards_are_described_too(tmp_path: Path, capsys: pytest.Captu
     assert found["convention"] == "reference"
     assert found["sun_distance_au"] is None
     assert found["latitude_deg"] == [None, None]
+    assert found["light"] == {"day": None, "twilight": None, "night": None}
+    assert run("preprocess.describe", DescribeConfig, main, [str(path)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for words in ("30 x 40 pixels; the original's, without flags and positions", "position unknown", "day unknown"):
+        assert words in told, words
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_described(
