@@ -1,4 +1,9 @@
-"""The datasets of a shard: names, channels, types and units, in one table."""
+"""The datasets of a shard: names, channels, types and units, in one table.
+
+A full product (1198 x 1500) takes 50 MB, and one whose every pixel is noise 66 MB: six reflectances have 35 MB of it
+that no compression shortens. Every optional dataset comes on top: the radiances (--rads) with 33 to 35 MB, so that
+such a shard has 83 to 102 MB, and the texture (--texture) with 29 to 35 MB.
+"""
 
 from __future__ import annotations
 
