@@ -15,6 +15,7 @@ from preprocess.outcome import Item, Outcome, T, attempt, one_line
 
 CONNECT_S = 20
 CHECK_S = 5.0  # how often the cluster is asked for its workers
+POLL_S = 0.1
 WORKERLESS_S = 600.0  # clusters that grow on demand need minutes for their first worker
 QUEUE_PER_THREAD = 4  # a thread never waits for us, and a million items are not in the scheduler at once
 DISTRIBUTION = "jaxmask"
@@ -44,8 +45,12 @@ def map_cluster(function: Callable[[Item], T], items: Sequence[Item], scheduler:
                 future = finished.get(timeout=CHECK_S)
             except queue.Empty:
                 continue
-            if future.status in ("cancelled", "lost"):
+            if future.status == "cancelled":
                 raise _lost(scheduler)
+            if future.status == "lost":  # its worker died before the value was fetched; another does it again
+                time.sleep(POLL_S)
+                finished.put(future)
+                continue
             yield _outcome(future, pending.pop(future))
 
 

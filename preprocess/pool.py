@@ -24,6 +24,7 @@ __all__ = ["Item", "Outcome", "T", "available_cores", "map_items", "one_line"]
 QUEUE_PER_WORKER = 2
 # A worker is one process a core: libraries that would start a thread for every core in each of them must not.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 
 def map_items(
@@ -95,8 +96,8 @@ def _die_with_the_parent() -> None:
 
     So a signal to the whole process group, as batch systems send it, lets the items in work end whole.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in FOR_THE_PARENT:
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
@@ -109,8 +110,8 @@ def _exit_after(sentinel: int) -> None:
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item) -> Future[Outcome[Item, T]]:
     try:
-        # Submitting starts the workers, and they must find the limit before they import anything.
-        with _one_thread_each():
+        # Submitting starts the workers, and they must find all this before they import anything.
+        with _as_workers():
             return pool.submit(attempt, function, item)
     except BrokenProcessPool as error:
         failed: Future[Outcome[Item, T]] = Future()
@@ -119,13 +120,18 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started meanwhile give their libraries one thread, unless the user has said how many."""
+def _as_workers() -> Iterator[None]:
+    """Processes started meanwhile give their libraries one thread, unless the user has said how many.
+
+    Nor do Ctrl-C and SIGTERM, which are for the parent, reach them while they import.
+    """
     added = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(added, "1"))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PARENT)
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for name in added:
             os.environ.pop(name, None)
 
