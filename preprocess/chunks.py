@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
-MAX_ARRAY_BYTES = 512 * 2**20  # the largest dataset of a full product, in float64, has 58 MB
+MAX_ARRAY_BYTES = 256 * 2**20  # the largest dataset of a full product, in float64, has 58 MB
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DEFLATE = [h5py.h5z.FILTER_DEFLATE]
 SHUFFLE_DEFLATE = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from preprocess.chunks import DAMAGE, read_array
+from preprocess.chunks import DAMAGE, MAX_ARRAY_BYTES, read_array
 from preprocess.errors import UserError
 from preprocess.level1 import FlagField, Grid, Packed
 from preprocess.members import Source, damaged, open_source
@@ -48,11 +48,17 @@ class OpenFile:
             return _open_inside(self.dataset, variable) is not None
 
     def shape(self, variable: str) -> tuple[int, int]:
-        """The shape of a `variable` of rows and columns; raises UserError if it is missing or isn't two-dimensional."""
-        found = self._find(variable).shape
-        if found is None or len(found) != 2:
-            raise UserError(f"{self.label}: variable {variable} must be (rows, columns); found {found}")
-        return found[0], found[1]
+        """The shape of a `variable` of rows and columns, small enough to be allocated.
+
+        Raises UserError if it is missing, isn't two-dimensional or is too large to be believed.
+        """
+        found = self._find(variable)
+        if found.shape is None or len(found.shape) != 2:
+            raise UserError(f"{self.label}: variable {variable} must be (rows, columns); found {found.shape}")
+        rows, columns = found.shape
+        if rows * columns * found.dtype.itemsize > MAX_ARRAY_BYTES:
+            raise damaged(self.label, f"{variable}: {rows} x {columns} numbers are not to be believed")
+        return rows, columns
 
     def raw(
         self, variable: str, shape: tuple[int, ...] | None = None, why: str = "", out: np.ndarray | None = None

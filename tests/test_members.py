@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -164,6 +165,34 @@ def damage_and_read(file: Path, bad: bytes, path: Path, expected: Product, named
         file.write_bytes(good)
     assert not message or named in message or "manifest" in message
     return bool(message)
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "message"),
+    [
+        ("S7_BT_in.nc", "S7_BT_in", "S7_BT_in: 1000000 x 1000000 numbers are not to be believed"),
+        ("geometry_tn.nc", "solar_path_tn", "solar_path_tn: an array of 2000000000000 bytes; at most"),
+        ("S1_quality_an.nc", "S1_solar_irradiance_an", "S1_solar_irradiance_an: an array of 2000000000000 bytes"),
+    ],
+)
+def test_absurd_sizes_are_refused_before_they_are_allocated(copy: Path, file: str, variable: str, message: str) -> None:
+    with h5py.File(copy / file, "a") as opened:
+        del opened[variable]
+        opened.create_dataset(variable, (10**6, 10**6), "<i2", chunks=(100, 100), compression="gzip")
+    write_manifest(copy)
+    with pytest.raises(UserError, match=rf"{file} can't be read: truncated or damaged \({message}"):
+        read_product(copy)
+
+
+def test_a_variable_that_lies_in_another_file_is_no_variable(copy: Path) -> None:
+    with h5py.File(copy / "flags_in.nc", "a") as opened:
+        opened.move("bayes_in", "elsewhere")
+        opened["bayes_in"] = h5py.ExternalLink("/etc/hostname", "bayes_in")
+    write_manifest(copy)
+    with pytest.raises(
+        UserError, match=r"flags_in\.nc: no variable bayes_in; found cloud_in, confidence_in, elsewhere:"
+    ):
+        read_product(copy)
 
 
 def test_opening_reads_nothing_but_the_manifest(copy: Path, product: Product) -> None:
