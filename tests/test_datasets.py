@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_arrays_in_another_order_in_memory_are_written_alike(tmp_path: Path) -> 
     with h5py.File(tmp_path / "x.h5", "w") as file:
         write_dataset(file, "a", np.ascontiguousarray(array.transpose(2, 0, 1)).transpose(1, 2, 0))
         np.testing.assert_array_equal(file["a"][:], array)
+
+
+def test_what_lies_over_the_edge_is_0(tmp_path: Path) -> None:
+    """280 columns in chunks of 94 leave two columns of the last ones over."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        dataset = write_dataset(file, "a", np.full((300, 280, 3), 7, np.uint8))
+        assert dataset.chunks == (100, 94, 3)
+        last = np.frombuffer(zlib.decompress(dataset.id.read_direct_chunk((200, 188, 0))[1]), np.uint8)
+    assert (last.reshape(100, 94, 3)[:, :92] == 7).all()
+    assert not last.reshape(100, 94, 3)[:, 92:].any()
 
 
 def test_zeros_take_no_room_and_noise_no_more_than_it_has(tmp_path: Path) -> None:
