@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import shutil
@@ -17,7 +16,7 @@ from tyro.conf import Positional, arg
 from preprocess.archive import DAMAGE, Archive, open_archive
 from preprocess.command import Parallel, finish, run, sort_out
 from preprocess.errors import UserError
-from preprocess.files import clear_leftovers, whole_folder, writable_folder
+from preprocess.files import AlreadyThereError, clear_leftovers, whole_folder, writable_folder
 from preprocess.manifest import ManifestEntry, parse_manifest
 from preprocess.pool import map_items
 from preprocess.product import REQUIRED_FILES
@@ -84,10 +83,7 @@ def extract_zip(path: Path, output: Path, verify: Verify = "md5") -> Extracted:
                 for file in archive.members:
                     entry = entries.get(file) if verify != "none" else None
                     _unpack(archive, partial / file, entry, md5=verify == "md5")
-        except OSError as error:
-            # Another zip of the same product was unpacked meanwhile: a folder can't replace a folder.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+        except AlreadyThereError:  # another zip of the same product was unpacked meanwhile
             _check_same(archive, folder)
             return Extracted(archive.name, reused=True, absent=absent)
     return Extracted(archive.name, reused=False, absent=absent)

@@ -24,6 +24,10 @@ FOREIGN_IDLE_S = 86_400  # another host's writer whose files have not changed fo
 LIVING = (errno.EWOULDBLOCK, errno.EACCES)  # what flock says of a lock that someone holds
 
 
+class AlreadyThereError(UserError):
+    """A folder that was to be made is there: of an earlier run, or of another writer meanwhile."""
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; on success it is synced and renamed to `path`, on failure removed.
@@ -44,10 +48,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder; on success it is synced and renamed to `path`, on failure removed.
 
-    Raises UserError if `path` exists already: a folder can't be replaced in one step.
+    Raises AlreadyThereError if `path` exists, then or at the end: a folder can't be replaced in one step.
     """
+    already_there = AlreadyThereError(f"{path} exists already: remove it to have it made again")
     if path.exists():
-        raise UserError(f"{path} exists already: remove it to have it made again")
+        raise already_there
     path.parent.mkdir(parents=True, exist_ok=True)
     with _workplace(path) as place:
         partial = place / PARTIAL_NAME
@@ -55,7 +60,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
         yield partial
         for file in (*partial.rglob("*"), partial):
             _sync(file)
-        os.replace(partial, path)
+        try:
+            os.replace(partial, path)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise already_there from error
+            raise
         _sync(path.parent)
 
 

@@ -307,6 +307,25 @@ def test_an_interrupted_product_is_not_there_and_its_leftovers_go(
     assert not dead.exists()
 
 
+@pytest.mark.parametrize("moment", ["_check_space", "_unpack"])
+def test_a_product_that_another_command_unpacks_meanwhile_is_taken_as_it_is(
+    tmp_path: Path, product: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The other one ends before this one begins to write, and while it does."""
+    path = zip_product(product, tmp_path / "x.zip")
+    whole = getattr(extract, moment)
+
+    def other_first(*args: object, **flags: object) -> None:
+        monkeypatch.setattr(extract, moment, whole)
+        assert not extract_zip(path, tmp_path / "out").reused
+        whole(*args, **flags)
+
+    monkeypatch.setattr(extract, moment, other_first)
+    assert extract_zip(path, tmp_path / "out").reused
+    assert contents(tmp_path / "out" / SEN3) == contents(product)
+    assert [found.name for found in (tmp_path / "out").iterdir()] == [SEN3]
+
+
 def test_another_version_of_the_product_is_not_taken_for_it(tmp_path: Path, product: Path) -> None:
     extract_zip(zip_product(product, tmp_path / "x.zip"), tmp_path / "out")
     manifest = tmp_path / "out" / SEN3 / "xfdumanifest.xml"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from preprocess.errors import UserError
-from preprocess.files import clear_leftovers, whole_file, whole_folder, writable_folder, write_json
+from preprocess.files import AlreadyThereError, clear_leftovers, whole_file, whole_folder, writable_folder, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,6 +81,19 @@ def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x"]
 
 
+def test_of_two_writers_of_one_folder_the_first_to_end_stays(tmp_path: Path) -> None:
+    def race() -> None:
+        with whole_folder(tmp_path / "x") as one:
+            (one / "a").write_text("one")
+            with whole_folder(tmp_path / "x") as two:
+                (two / "a").write_text("two")
+
+    with pytest.raises(AlreadyThereError, match="x exists already: remove it to have it made again"):
+        race()
+    assert (tmp_path / "x" / "a").read_text() == "two"
+    assert names(tmp_path) == ["x"]
+
+
 def leftover(folder: Path, host: str, days_old: float = 0) -> Path:
     """What a killed writer leaves, last changed so many days ago."""
     place = folder / f".x.hdf.partial-{host}-0123abcd"
@@ -143,7 +156,7 @@ def test_without_locks_leftovers_go_by_their_age(
 CLEARING = """
 import sys
 from pathlib import Path
-from preprocess.files import clear_leftovers
+from preprocess.files import AlreadyThereError, clear_leftovers
 while True:
     clear_leftovers(Path(sys.argv[1]))
 """
