@@ -6,10 +6,16 @@ undisturbed run dataset by dataset; no temporary file remains; the list of failu
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -169,14 +175,25 @@ def test_failures_are_told_where_their_list_cannot_be_written(
     assert json.loads(told.out)["failures"][0]["item"] == "absent.zip"
 
 
+def on_a_terminal(argv: list[str], columns: int) -> str:
+    """What a command writes to a terminal so wide."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+    shown = b""
+    with subprocess.Popen(argv, stdin=its, stdout=its, stderr=its):
+        os.close(its)
+        with suppress(OSError):  # Linux's way to say that the other end has closed
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    return shown.decode()
+
+
 def test_the_progress_bar_tells_rate_and_time_left_on_a_terminal_and_is_silent_in_a_pipe(products: Path) -> None:
-    code = "import os,pty,sys; os.environ['COLUMNS']='80'; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     argv = [sys.executable, "-m", "preprocess.extract", str(products / "zips"), str(products / "bar"), "--workers", "0"]
-    shown = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=True).stdout
-    bars = [line for line in shown.replace("\n", "\r").split("\r") if line.startswith("extract:")]
-    assert f"{PRODUCTS}/{PRODUCTS}" in bars[-1]
-    assert "it/s]" in bars[-1]
-    assert "<" in bars[-1]  # elapsed<left
-    piped = subprocess.run(argv, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "80"})
+    bars = re.findall(r"extract: [^\r\n]+", on_a_terminal(argv, 80))
+    assert max(map(len, bars)) < 80
+    assert re.search(rf"{PRODUCTS}/{PRODUCTS} \[\d\d:\d\d<\d\d:\d\d, +[\d.]+it/s\]", bars[-1]), bars[-1]
+    piped = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "it/s" not in piped.stderr
     assert len(piped.stderr.splitlines()) == 1
