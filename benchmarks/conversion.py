@@ -174,7 +174,7 @@ def memory_of(flags: list[str]) -> float:
 
 def table(report: dict[str, Any]) -> list[str]:
     """The report for people."""
-    lines = [f"{report['processor']}, {report['when']}; {report['needed_mb']:.0f} MB of needed files"]
+    lines = [f"{measure.on_what(report)}; {report['needed_mb']:.0f} MB of needed files"]
     lines.append(f"{'one product to one shard':34}{'median s':>9}{'fastest':>9}{'CPU s':>8}{'times':>7}{'MB':>7}")
     for name, found in report["ways"].items():
         lines.append(

@@ -138,7 +138,7 @@ def children(pid: int) -> list[int]:
 
 def table(report: dict[str, Any]) -> list[str]:
     """The report for people."""
-    lines = [f"{report['processor']}, {report['when']}; {report['workers']} workers"]
+    lines = [f"{measure.on_what(report)}; {report['workers']} workers"]
     lines.append("products   wall s    CPU s  one more: wall s    CPU s  parent MB  worker MB")
     for row in report["rows"]:
         lines.append(

@@ -156,14 +156,20 @@ def run_convert(products: Path, output: Path, workers: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """When, and on what, the figures were taken."""
+    """When, and on what, the figures were taken; "load" is how many processes ran already (of the last minute)."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": processor(),
         "cores": available_cores(),
+        "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def on_what(report: dict[str, Any]) -> str:
+    """machine() for people: a load much above 0 says that others used the processor too."""
+    return f"{report['processor']}, {report['when'][:10]}; load before: {report['load']:.1f}"
 
 
 def processor() -> str:

@@ -1,9 +1,9 @@
 """What whole archives cost, worked out from the measured cost of one product.
 
-    python benchmarks/scaling.py [benchmarks/measured] [--update docs/scaling.md]
+    python benchmarks/scaling.py [benchmarks/measured] [--update docs/scaling.md benchmarks/README.md]
 
 The folder holds conversion.json and growth.json, which `conversion.py` and `growth.py` write by --output. The tables go
-to stdout as Markdown; --update writes them into the page, between its marks, so that its figures are always measured
+to stdout as Markdown; --update writes them into pages, between their marks, so that their figures are always measured
 ones.
 """
 
@@ -13,8 +13,11 @@ import argparse
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import measure
 
 MEASURED = Path(__file__).resolve().parent / "measured"
 # The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
@@ -44,36 +47,79 @@ def main(argv: list[str] | None = None) -> int:
     """Print the tables, or write them into a page, and return 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path, nargs="?", default=MEASURED, help="conversion.json and growth.json")
-    parser.add_argument("--update", type=Path, help="a page with the marks of both tables")
+    parser.add_argument("--update", type=Path, nargs="+", default=[], help="pages with the marks of some tables")
     options = parser.parse_args(argv)
-    text = {
-        "scaling": tables(json.loads((options.measured / "conversion.json").read_text())),
+    conversion = json.loads((options.measured / "conversion.json").read_text())
+    texts = {
+        "conversion": conversion_table(conversion),
+        "scaling": tables(conversion),
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
     }
-    if options.update:
-        page = options.update.read_text()
-        for name, table in text.items():
-            page = updated(page, name, table)
-        options.update.write_text(page)
-    else:
-        print("\n\n".join(text.values()))
+    for page in options.update:
+        page.write_text(updated(page.read_text(), texts))
+    if not options.update:
+        print("\n\n".join(texts.values()))
     return 0
 
 
-def updated(page: str, name: str, text: str) -> str:
-    """The page with `text` between its marks called `name`; raises ValueError if it has none."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    between = re.compile(f"({re.escape(begin)}\n).*?({re.escape(end)})", re.DOTALL)
-    found, count = between.subn(lambda match: f"{match[1]}{text}\n{match[2]}", page)
-    if count != 1:
-        raise ValueError(f"the page must hold {begin} and {end} once")
-    return found
+def updated(page: str, texts: dict[str, str]) -> str:
+    """The page with each text between the marks of its name, where it has them; raises ValueError if it has none."""
+    count = 0
+    for name, text in texts.items():
+        begin, end = (re.escape(f"<!-- {name}: {part} -->") for part in ("begin", "end"))
+        replace = partial(_between, text)
+        page, found = re.subn(f"({begin}\n).*?({end})", replace, page, flags=re.DOTALL)
+        count += found
+    if not count:
+        raise ValueError(
+            f"the page must hold the marks of {', '.join(texts)}: <!-- NAME: begin -->, <!-- NAME: end -->"
+        )
+    return page
+
+
+def _between(text: str, marks: re.Match[str]) -> str:
+    return f"{marks[1]}{text}\n{marks[2]}"
+
+
+def conversion_table(report: dict[str, Any]) -> str:
+    """conversion.py's figures as Markdown."""
+    native = report["ways"]["native"]["median_s"]
+    lines = [
+        f"{measure.on_what(report)}; median of {report['runs']} rounds.",
+        "",
+        "| product to shard, one core | seconds | CPU seconds | times as fast as the peer | shard, MB | memory, MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in report["ways"].items():
+        peak = report["peak_memory_mb"].get(name)
+        lines.append(
+            f"| {name} | {found['median_s']:.2f} | {found['cpu_s']:.2f} | {found['times']:.1f} "
+            f"| {report['shard_mb'][name]:.0f} | {'' if peak is None else f'{peak:.0f}'} |"
+        )
+    lines += [
+        "",
+        "| native, stage by stage; then what any reader must do | seconds | share of native |",
+        "|---|---|---|",
+    ]
+    for name, found in (report["stages"] | report["floors"]).items():
+        lines.append(f"| {name} | {found['median_s']:.3f} | {found['median_s'] / native:.0%} |")
+    command = report["command"]
+    if command:
+        lines += [
+            "",
+            f"The convert command, one more product: {command['marginal_s_a_product']['1 workers']:.2f} s with one "
+            f"worker, {command['marginal_s_a_product']['2 workers']:.2f} s with two, which are "
+            f"{command['two_over_one']:.2f} times as fast;",
+            f"{command['two_over_one_with_start']:.2f} times over {2 * command['copies']} products, starting and ending "
+            "included.",
+        ]
+    return "\n".join(lines)
 
 
 def growth_table(report: dict[str, Any]) -> str:
     """growth.py's rows as Markdown."""
     lines = [
-        f"{report['processor']}, {report['when'][:10]}, {report['workers']} workers.",
+        f"{measure.on_what(report)}; {report['workers']} workers.",
         "",
         "| products | seconds | CPU seconds | each further one, seconds | CPU seconds | parent, MB | worker, MB |",
         "|---|---|---|---|---|---|---|",
@@ -111,7 +157,7 @@ def tables(report: dict[str, Any]) -> str:
         ("a shard", f"{one.shard_mb:.0f} MB"),
         ("peak memory of a worker", f"{one.worker_mb:.0f} MB"),
     ]
-    lines = [f"Measured for one product: {report['processor']}, {report['when'][:10]}.", "", "| | |", "|---|---|"]
+    lines = [f"Measured for one product: {measure.on_what(report)}.", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in measured]
     lines += ["", f"| | {' | '.join(SETS)} |", "|---|" + "---|" * len(SETS)]
     rows = [derived(one, count) for count in SETS.values()]

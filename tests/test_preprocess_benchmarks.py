@@ -147,12 +147,15 @@ def test_archives_are_products_of_counts_and_costs(monkeypatch: pytest.MonkeyPat
     assert (scaling.duration(0.001), scaling.quantity(9.96), scaling.quantity(1234)) == ("3.6 seconds", "10", "1,200")
 
 
-def test_the_page_holds_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_pages_hold_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scaling = script(monkeypatch, "scaling")
-    page = (ROOT / "docs" / "scaling.md").read_text()
-    copy = tmp_path / "scaling.md"
-    copy.write_text(page)
-    assert scaling.main(["--update", str(copy)]) == 0
-    assert copy.read_text() == page, "run benchmarks/scaling.py --update docs/scaling.md"
-    with pytest.raises(ValueError, match="the page must hold <!-- growth: begin --> and <!-- growth: end --> once"):
-        scaling.updated("nothing", "growth", "")
+    for page in (ROOT / "docs" / "scaling.md", FOLDER / "README.md"):
+        copy = tmp_path / page.name
+        copy.write_text(page.read_text())
+        assert scaling.main(["--update", str(copy)]) == 0
+        assert copy.read_text() == page.read_text(), "run benchmarks/scaling.py --update with both pages"
+    with pytest.raises(ValueError, match="the page must hold the marks of growth: <!-- NAME: begin -->"):
+        scaling.updated("nothing", {"growth": ""})
+    assert scaling.updated("<!-- a: begin -->\nold\n<!-- a: end -->", {"a": "new", "b": "other"}) == (
+        "<!-- a: begin -->\nnew\n<!-- a: end -->"
+    )
