@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from isal import isal_zlib
 
-from preprocess.chunks import UNDEFLATABLE, inflate
+from preprocess.chunks import RAW_DEFLATE, UNDEFLATABLE, inflate
 from preprocess.errors import UserError
 from preprocess.names import SUFFIX
 
@@ -32,7 +32,6 @@ DAMAGE = (
     NotImplementedError, OverflowError, MemoryError,
 )  # fmt: skip
 OURS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods are left to zipfile
-RAW_DEFLATE = -15  # wbits: no header, no checksum; the zip has a CRC-32 of its own
 LOCAL_HEADER_BYTES = 30  # APPNOTE.TXT 4.3.7; at its end the lengths of a name and of extra fields, which follow it
 BLOCK_BYTES = 2**20
 

@@ -41,6 +41,7 @@ class OpenFile:
     label: str
     dataset: h5py.File
     data: bytes  # of the file
+    verified: bool  # they are what the manifest says
 
     def has(self, variable: str) -> bool:
         """Whether the file holds `variable`."""
@@ -144,7 +145,7 @@ class OpenFile:
         if out is not None and found.dtype != out.dtype:
             raise UserError(f"{self.label}: variable {found.name} must be of {out.dtype}; found {found.dtype}")
         with self._damage(found.name):
-            return read_array(self.data, found.opened, out)
+            return read_array(self.data, found.opened, out, verified=self.verified)
 
     def _meaning(self, found: _Variable) -> dict[str, Any]:
         """Those attributes of a variable that say what its numbers mean."""
@@ -171,7 +172,7 @@ def open_file(source: Source, file: str) -> Iterator[OpenFile]:
     except DAMAGE as error:
         raise damaged(label, error) from error
     with dataset:
-        yield OpenFile(label, dataset, data)
+        yield OpenFile(label, dataset, data, source.verified)
 
 
 def _open_inside(file: h5py.File, name: str) -> h5py.h5d.DatasetID | None:

@@ -50,11 +50,12 @@ def read(data: bytes, name: str = "x", **kwargs: Any) -> np.ndarray:
 
 
 def check(data: bytes, expected: np.ndarray, name: str = "x") -> None:
-    with opened(data, name) as dataset:
-        found, oracle = read_array(data, dataset.id), dataset[...]
-    np.testing.assert_array_equal(found, oracle, strict=oracle.dtype.isnative)
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype.isnative
+    for verified in (False, True):
+        with opened(data, name) as dataset:
+            found, oracle = read_array(data, dataset.id, verified=verified), dataset[...]
+        np.testing.assert_array_equal(found, oracle, strict=oracle.dtype.isnative)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype.isnative
 
 
 @contextmanager
@@ -246,6 +247,9 @@ def test_a_chunk_of_another_size_or_sum_is_refused(payload: bytes, message: str)
     file = replaced_chunk(payload)
     with pytest.raises(DAMAGE, match=message):
         read(file)
+    if message not in ("checksum", "and an unfinished rest"):
+        with pytest.raises(DAMAGE):
+            read(file, verified=True)
 
 
 def test_isal_checks_the_sum_of_a_zlib_stream() -> None:
