@@ -110,8 +110,8 @@ def conversion_table(report: dict[str, Any]) -> str:
             f"The convert command, one more product: {command['marginal_s_a_product']['1 workers']:.2f} s with one "
             f"worker, {command['marginal_s_a_product']['2 workers']:.2f} s with two, which are "
             f"{command['two_over_one']:.2f} times as fast;",
-            f"{command['two_over_one_with_start']:.2f} times over {2 * command['copies']} products, starting and ending "
-            "included.",
+            f"over {2 * command['copies']} products, with starting and ending, "
+            f"{command['two_over_one_with_start']:.2f} times.",
         ]
     return "\n".join(lines)
 
