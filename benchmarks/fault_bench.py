@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ import h5py
 
 EXTRACT, CONVERT = "extract", "convert"
 LONGEST_S = 600
+LAUNCH_IMPORTS = "import os, resource, signal, sys"
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 # What a shard says of how it was checked, beside what it is: a damaged manifest may change it, and nothing else.
 PROVENANCE = ("manifest_md5", "verified")
@@ -71,13 +72,14 @@ def command(bench: Bench, output: Path, inputs: Path | None = None) -> list[str]
     return [sys.executable, "-m", f"preprocess.{bench.stage}", str(inputs or bench.inputs), str(output), *bench.flags]
 
 
-def start(
-    bench: Bench, output: Path, inputs: Path | None = None, before: Callable[[], None] | None = None
-) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own; `before` runs in it first."""
+def start(bench: Bench, output: Path, before: str = "") -> subprocess.Popen[str]:
+    """Start the command in a process group of its own; `before` is Python that runs in its process first."""
+    # Not subprocess's preexec_fn, which is deprecated in processes that have threads.
+    code = f"{LAUNCH_IMPORTS}; {before}; os.execv(sys.argv[1], sys.argv[1:])"
+    launch = [sys.executable, "-c", code] if before else []
     return subprocess.Popen(
-        command(bench, output, inputs), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, preexec_fn=before,
+        [*launch, *command(bench, output)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -31,6 +30,9 @@ from fault_bench import (
     wrong_failures,
     wrong_outputs,
 )  # fmt: skip
+
+# As a shell starts commands in the foreground; those in the background are told to ignore Ctrl-C.
+HEED_SIGNALS = "signal.signal(signal.SIGINT, signal.SIG_DFL)"
 
 
 def killed(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
@@ -58,7 +60,7 @@ def interrupted(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
     for number in range(rounds):
         sent, code = ((signal.SIGTERM, 143), (signal.SIGINT, 130))[number % 2]
         delay_s, output = draws.uniform(0, bench.work_s), bench.scratch / f"interrupted-{number}"
-        with start(bench, output, before=heed_signals) as process:
+        with start(bench, output, before=HEED_SIGNALS) as process:
             wait_until_begun(process, output)
             time.sleep(delay_s)
             with suppress(ProcessLookupError):
@@ -74,11 +76,6 @@ def interrupted(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
         shutil.rmtree(output)
 
 
-def heed_signals() -> None:
-    """As a shell starts commands in the foreground; those in the background are told to ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def limited(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
     """No file may grow beyond a random size, as on a full disk: each error names the file, none is a crash."""
     draws = random.Random(seed)
@@ -86,11 +83,8 @@ def limited(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
     for number in range(rounds):
         limit = int(draws.choice(sizes) * draws.uniform(0.05, 0.999))
         output = bench.scratch / f"limited-{number}"
-
-        def limit_files(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        with start(bench, output, before=limit_files) as process:
+        before = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+        with start(bench, output, before) as process:
             told, _ = process.communicate(timeout=LONGEST_S)
         found = [*crashed(process.returncode, told), *wrong_outputs(bench, output), *wrong_failures(bench, output)]
         found += [f"{name} remains" for name in temporary(output)]
@@ -188,11 +182,8 @@ def few_descriptors(bench: Bench, rounds: int, seed: int) -> Iterator[Finding]:
     draws = random.Random(seed)
     for number in range(rounds):
         limit, output = draws.randint(12, 40), bench.scratch / f"descriptors-{number}"
-
-        def limit_files(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-
-        with start(bench, output, before=limit_files) as process:
+        before = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))"
+        with start(bench, output, before) as process:
             told, _ = process.communicate(timeout=LONGEST_S)
         found = [*wrong_outputs(bench, output), *(f"{name} remains" for name in temporary(output))]
         # With too few for Python itself to start there is nothing that we could say.

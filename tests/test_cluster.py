@@ -23,7 +23,7 @@ from preprocess.extract import ExtractConfig
 from preprocess.extract import main as extract
 from preprocess.outcome import Outcome
 from preprocess.pool import map_items
-from tests.faults import fault_bench
+from tests.fault_campaign import fault_bench
 from tests.products import NAME, write_product, zip_product
 
 distributed = pytest.importorskip("distributed")

@@ -25,7 +25,7 @@ import pytest
 from preprocess import convert, extract
 from preprocess.command import run
 from preprocess.shard import read_shard, validate
-from tests.faults import check, fault_bench, fault_inputs, fault_trials
+from tests.fault_campaign import campaign, check, fault_bench, fault_inputs, fault_trials
 from tests.products import DAY, FILL, NAME, product_files, write_product, zip_product
 
 SEED = 8
@@ -128,6 +128,20 @@ def test_a_wrong_output_would_be_found(bench: fault_bench.Bench, tmp_path: Path)
     assert str(path.relative_to(tmp_path / "out")) in wrong
     (tmp_path / "out" / ".x.partial-here-1").mkdir()
     assert fault_bench.temporary(tmp_path / "out") == [".x.partial-here-1"]
+
+
+@pytest.mark.parametrize(("violations", "code"), [((), 0), (("x.hdf is wrong",), 1)])
+def test_the_campaign_ends_with_an_error_where_anything_was_violated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], violations: tuple[str, ...], code: int
+) -> None:
+    found = [fault_bench.Finding("kill", "one"), fault_bench.Finding("kill", "two", violations)]
+    monkeypatch.setattr(campaign, "campaign", lambda *_: found)
+    monkeypatch.setattr(campaign.subprocess, "run", lambda *_, **__: None)
+    assert campaign.main([]) == code
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["trials"] == {"kill": {"tried": 2, "passed": 2 - code}}
+    assert f"{2 - code} of    2 passed" in printed.err
+    assert ("VIOLATED kill: two: x.hdf is wrong" in printed.err) == bool(code)
 
 
 def test_a_product_without_a_valid_pixel_becomes_a_valid_shard(tmp_path: Path) -> None:

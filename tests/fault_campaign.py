@@ -11,8 +11,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import fault_bench
 import fault_inputs
 import fault_trials
+import faults as campaign
 
-__all__ = ["check", "fault_bench", "fault_inputs", "fault_trials"]
+__all__ = ["campaign", "check", "fault_bench", "fault_inputs", "fault_trials"]
 
 
 def check(findings: Iterable[fault_bench.Finding], trials: int) -> None:
