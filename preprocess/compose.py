@@ -11,6 +11,7 @@ from preprocess.conventions import native_arrays, native_irradiance, reference_a
 from preprocess.errors import UserError
 from preprocess.labels import count_classes, parse_label_rule
 from preprocess.level1 import Product
+from preprocess.nearest import NEAREST, RADIUS_M
 from preprocess.scene import UNLABELLED, Scene, SceneInfo
 from preprocess.views import oblique_arrays
 
@@ -59,6 +60,7 @@ def make_scene(
         "regridding": regrid if native else REFERENCE_REGRIDDING,
         "label_rule": label_rule,
         "labelled": labelled,
+        **_neighbour_info(regrid),
         **_class_info(arrays),
         **_oblique_info(product, calibration, views),
     }
@@ -109,6 +111,10 @@ def _base_info(product: Product, irradiance: np.ndarray) -> dict[str, Any]:
         "manifest_md5": product.manifest_md5,
         "verified": product.verified,
     }
+
+
+def _neighbour_info(regrid: str) -> dict[str, Any]:
+    return {"neighbours": NEAREST, "neighbour_radius_m": RADIUS_M} if regrid == "neighbours" else {}
 
 
 def _class_info(arrays: dict[str, Any]) -> dict[str, Any]:

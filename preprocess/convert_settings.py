@@ -41,10 +41,11 @@ class ConvertConfig(Parallel):
     one of its bits; summary, summary_cloud of confidence_in; probability:T, probability_cloud_single_in is T or more
     (collections from 004; others are unlabelled)."""
     regrid: Literal["mean", "neighbours"] = "mean"
-    """From 500 m to 1 km: the mean of the valid of 2 x 2 pixels, or of the nearest by position, orphans included."""
+    """From 500 m to 1 km: the mean of the valid of 2 x 2 pixels, or of the nearest measurements by position, orphans
+    included, cosmetic pixels left out: a cosmetic 1 km pixel is then measured where others lie within 1 km."""
     texture: bool = False
     """Store the standard deviation of S1-S6 among those neighbours too; with --regrid neighbours."""
-    views: Literal["nadir", "nadir,oblique"] = "nadir"
+    views: Annotated[Literal["nadir", "nadir,oblique"], arg(metavar="nadir|nadir,oblique")] = "nadir"
     """Store the oblique view too, laid on the nadir grid (experimental)."""
     rads: bool = False
     """Store the radiances too (mW m-2 sr-1 nm-1), as the original does."""

@@ -24,7 +24,7 @@ class GriddedChannel(NamedTuple):
     """One solar channel brought from 500 m to the 1 km grid (R, C), in the radiance's units, uncalibrated."""
 
     radiance: np.ndarray  # f4, NaN where none
-    measured: np.ndarray  # bool: a measurement with no exception but saturation is in it; sun and cosmetic pixels apart
+    measured: np.ndarray  # bool: a measurement of its own, with no exception but saturation, is in it; the sun apart
     deviation: np.ndarray | None = None  # f4, standard deviation among what was averaged, NaN where none
     # f4, the mean of radiance * (mean irradiance / the irradiance of its own detector); None where detectors are equal
     equalised: np.ndarray | None = None
@@ -42,10 +42,14 @@ def mean_channels(product: Product) -> Iterator[GriddedChannel]:
 
 
 def measured_by_mean(product: Product) -> Iterator[np.ndarray]:
-    """S1..S6: where a measurement with no exception but saturation is among the 2 x 2 pixels; bool (R, C)."""
+    """S1..S6: where a measurement with no exception but saturation is among the 2 x 2 pixels; bool (R, C).
+
+    Not where the pixel of 1 km is cosmetic: then these too hold what a neighbour measured.
+    """
     allowed = product.flags["exception"].mask("saturation")
+    genuine = ~product.flag("confidence", "cosmetic")
     for packed, exception in zip(product.radiances, product.radiance_exception, strict=True):
-        yield measured_2x2(packed, exception, allowed)
+        yield measured_2x2(packed, exception, allowed) & genuine
 
 
 def mean_packed(packed: Packed) -> np.ndarray:

@@ -18,7 +18,8 @@ def measured_channels(product: Product, solar: Iterable[np.ndarray], sun_up: np.
     """Bit c-1 set where the value of channel Sc is a measurement: u2 (R, C).
 
     S7..S9: not fill, no exception but saturation, not cosmetic. S1..S6: where `solar` (bool (R, C) each, of
-    `GriddedChannel`) says so, the pixel is not cosmetic and the sun is up (`sun_up`, bool (R, C)).
+    `GriddedChannel`) says so and the sun is up (`sun_up`, bool (R, C)); regridding by neighbours finds measurements
+    about a cosmetic pixel too.
     """
     forbidden = np.uint8(~product.flags["exception"].mask("saturation") & 0xFF)
     genuine = ~product.flag("confidence", "cosmetic")
@@ -26,7 +27,7 @@ def measured_channels(product: Product, solar: Iterable[np.ndarray], sun_up: np.
         ~np.isnan(bt) & (exception & forbidden == 0)
         for bt, exception in zip(product.bt, product.bt_exception, strict=True)
     )
-    measured = _bits(solar, genuine & sun_up).astype(np.uint16)
+    measured = _bits(solar, sun_up).astype(np.uint16)
     measured |= _bits(thermal, genuine).astype(np.uint16) << np.uint16(len(product.radiances))
     return measured
 

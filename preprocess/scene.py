@@ -46,6 +46,8 @@ class SceneInfo:
     oblique_track_offset: int = 0  # of the oblique view's own 1 km grid
     oblique_start_offset: int = 0
     oblique_calibration_factors: tuple[float, ...] = ()
+    neighbours: int = 0  # nearest measurements averaged at most, where regridding is "neighbours"
+    neighbour_radius_m: float = 0.0  # and how near they must lie
     class_pixels: tuple[int, ...] = ()  # labelled, uncropped, of each of labels.SURFACE_CLASSES; () if not counted
     class_cloud: tuple[int, ...] = ()  # those of them whose label is cloud
 

@@ -51,7 +51,7 @@ class SimulateConfig(Parallel):
     """Pixels of 1 km in a product: small about 258 x 384, full about 1200 x 1500."""
     seed: int = 0
     """Seed of everything; the same gives the same archive, whatever the number of workers."""
-    views: Literal["nadir", "nadir,oblique"] = "nadir"
+    views: Annotated[Literal["nadir", "nadir,oblique"], arg(metavar="nadir|nadir,oblique")] = "nadir"
     """Views whose files a product holds; nadir's are the same either way."""
     held_out: bool = False
     """Draw clouds, aerosol and the label's prior from other distributions than usual, at other places: to judge on."""

@@ -247,7 +247,8 @@ def test_neighbours_and_texture_are_made_kept_and_told_apart(
     [shard] = out.rglob("*.hdf")
     with h5py.File(shard) as file:
         assert file["texture"].shape == file["refs"].shape
-    assert read_info(shard).regridding == "neighbours"
+    info = read_info(shard)
+    assert (info.regridding, info.neighbours, info.neighbour_radius_m) == ("neighbours", 5, 1000.0)
     capsys.readouterr()
     assert command(product, out, *flags) == 0
     assert "0 converted, 1 reused" in capsys.readouterr().err
@@ -255,6 +256,12 @@ def test_neighbours_and_texture_are_made_kept_and_told_apart(
     assert "was made with --texture True, not False" in " ".join(capsys.readouterr().err.split())
     assert command(product, out, *flags[:2]) == 3
     assert "was made with --regrid neighbours, not mean" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_two_choices_of_views_read_as_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("--help")
+    assert "--views nadir|nadir,oblique" in capsys.readouterr().out
 
 
 def test_the_oblique_view_is_made_kept_and_told_apart(
@@ -304,6 +311,7 @@ def test_shards_of_before_some_settings_were_recorded_are_reused(
         for name in (
             "verified", "columns_cropped", "calibration_factors", "views", "oblique_track_offset",
             "oblique_start_offset", "oblique_calibration_factors", "class_pixels", "class_cloud",
+            "neighbours", "neighbour_radius_m",
         ):  # fmt: skip
             del file.attrs[name]
     assert command(products / f"{NAME}.SEN3", tmp_path, "--json") == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from preprocess.compose import make_scene
 from preprocess.errors import UserError
 from preprocess.grid import mean_channels
 from preprocess.level1 import Packed, Positions, Product
@@ -22,7 +23,7 @@ from preprocess.simulation.product import write_folder
 from preprocess.simulation.regrid import gridded, make_regridding, orphans
 from preprocess.simulation.schema import FILL_I2, packed
 from tests.coast import LAND, SEA, Coast, shift_m
-from tests.products import SATURATION, UNFILLED_PIXEL, make_product
+from tests.products import COSMETIC, SATURATION, UNFILLED_PIXEL, make_product
 from tests.real import complete_product
 from tests.simulate_cases import small_geometry
 from tests.simulated import random_scene, small_plan
@@ -113,6 +114,28 @@ def test_cosmetic_cells_make_room_for_others() -> None:
     cosmetic[1, 1] = True
     product = replace(product, positions=replace(product.positions, cosmetic_500m=cosmetic))
     assert one_channel(product).radiance[0, 0] == np.float32((1 + 4 + 0 + 6 + 2) / 5 * SCALE + OFFSET)
+
+
+@pytest.mark.quick
+def test_a_cosmetic_pixel_among_measurements_is_measured_by_them_and_not_by_its_own_copies() -> None:
+    """Pixel (0, 0) and its four cells are copies: the mean of 2 x 2 finds nothing but those, the neighbours cells 2, 6,
+    8 and 9 and an orphan within 1000 m of it. In S1 alone these have exceptions.
+    """
+    product = by_hand()
+    assert product.positions is not None
+    cosmetic, exception = np.zeros((4, 4), bool), product.radiance_exception.copy()
+    cosmetic[:2, :2] = cosmetic[2, 2] = True
+    exception[0, [0, 1, 2, 2], [2, 2, 0, 1]] = UNFILLED_PIXEL
+    orphan_exception = product.positions.orphan_exception.copy()
+    orphan_exception[0] = UNFILLED_PIXEL
+    product.flags["confidence"].values[0, 0] |= COSMETIC
+    positions = replace(product.positions, cosmetic_500m=cosmetic, orphan_exception=orphan_exception)
+    product = replace(product, radiance_exception=exception, positions=positions)
+    near, by_mean = make_scene(product, regrid="neighbours"), make_scene(product)
+    assert near.measured[0, 0] == 0b000111110
+    assert by_mean.measured[0, 0] == 0
+    assert (near.measured[1] == by_mean.measured[1]).all()
+    np.testing.assert_allclose(near.refs[0, 0, 1], ((2 + 6 + 8 + 9 + 100) / 5 * SCALE + OFFSET) / 100, rtol=1e-6)
 
 
 def test_no_neighbour_no_radiance_one_neighbour_no_deviation() -> None:
