@@ -14,8 +14,8 @@ from preprocess.simulation.radiance import (
     TEMPERATURE_OFFSET_K,
     TEMPERATURE_SCALE_K,
     is_night,
-    observe_thermal,
     observe_oblique,
+    observe_thermal,
     quantise,
 )
 from preprocess.simulation.solar import (
@@ -136,6 +136,14 @@ def test_adding_a_layer_by_hand() -> None:
     # Black ground: the layer alone; a white one sends all back.
     assert add_layer(np.float32(0.0), np.float32(0.3)) == pytest.approx(0.3)
     assert add_layer(np.float32(1.0), np.float32(0.3)) == pytest.approx(1.0)
+
+
+def test_cloud_over_glint_brighter_than_white_is_no_brighter_than_white() -> None:
+    """Adding it as it is would be singular: 1 / (1 - R rho), with R 0.5 and a glint of 3 below 0."""
+    angles, cloud = Angles(0.1 * ONE, ONE, ONE), [layer(True, 8, 8.0, 220.0)]
+    for glint in (1.0, 1.9, 2.0, 3.0):
+        assert reflectance(0, even(SEA), angles, glint * ONE, []).item() > 1
+        assert reflectance(0, even(SEA), angles, glint * ONE, cloud).item() == pytest.approx(1.0, rel=1e-6)
 
 
 def test_cloud_reflectance_by_hand() -> None:

@@ -92,7 +92,7 @@ def observe_solar(
         seen = [seen_points(layer, x, looked_up(layer, y, fine[1]) if oblique else y) for layer in layers]
         glint, light = sea_glint(surface, angles), np.maximum(angles.mu_sun, 0)
         for channel, irradiance in enumerate(irradiances):
-            rho = reflectance(channel, surface, angles, glint, seen, 1.0 if oblique else np.inf)
+            rho = reflectance(channel, surface, angles, glint, seen)
             deviation = REFLECTANCE_NOISE + REFLECTANCE_NOISE_SHARE * rho
             rho += deviation * rng.standard_normal(rho.shape, np.float32)
             exact = rho * light * np.float32(irradiance / np.pi)

@@ -112,12 +112,11 @@ def reflectance(
     angles: Angles,
     glint: Floats,
     seen: Sequence[SeenLayer],
-    brightest_below: float = np.inf,
 ) -> NDArray[np.float32]:
     """Reflectance at the top of the atmosphere, layers added from below; S4 dimmed by the vapour above each level.
 
-    What lies below a layer counts as `brightest_below` at most: adding is for diffuse light, and glint under a low sun
-    exceeds 1, where the sum over bounces no longer converges. (Nadir does without, so that archives stay as they are.)
+    What lies below a layer counts as 1 at most: adding is for diffuse light, and glint under a low sun exceeds 1, where
+    the sum over bounces no longer converges.
 
     The vapour above height z is w exp(-z / 2 km); a passage through an amount d of it transmits
     exp(-0.5 d (1/mu0 + 1/muv)).
@@ -131,7 +130,7 @@ def reflectance(
             share = float(np.exp(-layer.height_km / WATER_SCALE_HEIGHT_KM))
             result = result * np.exp(-slant * surface.water_mm * (share_above - share))
             share_above = share
-        below = np.minimum(result, np.float32(brightest_below))
+        below = np.minimum(result, np.float32(1))
         cloudy = add_layer(below, cloud_reflectance(channel, layer.ice, layer.depth))
         result = result + layer.fraction * (cloudy - result)
     if dims:
