@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from preprocess.chunks import DAMAGE, inflate, unshuffle
-from preprocess.planes import LEVEL, compress, split_bytes
+from preprocess.planes import LEVEL, compress, noisy_planes, split_bytes
 
 # A patch of 256 x 256 touches about nine chunks of 128, which hold twice its pixels. Smaller ones would cost more in
 # calls than they save; the maps of one channel are small anyway.
@@ -46,12 +46,13 @@ def write_dataset(file: h5py.File, name: str, array: np.ndarray) -> h5py.Dataset
     for row in range(0, array.shape[0], rows):
         band = np.ascontiguousarray(array[row : row + rows])
         words = band.view(WORDS[array.itemsize]).reshape(len(band), -1)
+        noisy = noisy_planes(words)
         for column in range(0, array.shape[1], columns):
             block = words[:, column * channels : (column + columns) * channels]
             if block.shape != planes.shape[1:]:
                 planes[...] = 0
             split_bytes(block, planes[:, : block.shape[0], : block.shape[1]])
-            dataset.id.write_direct_chunk((row, column, 0)[: array.ndim], compress(planes))
+            dataset.id.write_direct_chunk((row, column, 0)[: array.ndim], compress(planes, noisy))
     return dataset
 
 

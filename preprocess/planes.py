@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 LEVEL = 1  # of isal's 0 to 3: faster than 0 on planes that deflate well, and 2 hardly saves more
 
-# A plane is noise if a sample of it, pieces of 64 bytes spread over it, keeps more than this share when deflated.
+# A plane is noise if a sample of it, pieces of 64 numbers spread over it, keeps more than this share when deflated.
 MOST_KEPT = 0.5
-PIECE_BYTES = 64
-EVERY_PIECE = 16
+PIECE = 64
+EVERY_PIECE = 64
+# Of a chunk amid noise, every so many bytes are looked at: where they are all the same (night, fill) it has none.
+EVERY_BYTE = 499
 
 # RFC 1950: deflate with a window of 32 KiB, no dictionary, fastest. RFC 1951: a last block that is empty; the most
 # bytes of a stored block, whose header is one byte (not the last, stored), their number, and its complement.
@@ -43,11 +45,22 @@ def split_bytes(words: NDArray[np.unsignedinteger], planes: NDArray[np.uint8]) -
             np.copyto(plane, rest, casting="unsafe")
 
 
-def compress(planes: NDArray[np.uint8]) -> bytes:
-    """Return `planes` (P, ...) as a zlib stream (RFC 1950), plane after plane."""
+def noisy_planes(words: NDArray[np.unsignedinteger]) -> list[bool]:
+    """Which planes of `words` (R, C) are noise, judged by a sample: hundreds of chunks need not each be tried."""
+    flat = words.reshape(-1)
+    pieces = flat[: flat.size // PIECE * PIECE].reshape(-1, PIECE) if flat.size >= PIECE else flat[None]
+    sample = pieces[::EVERY_PIECE].reshape(1, -1)
+    planes = np.empty((words.itemsize, *sample.shape), np.uint8)
+    split_bytes(sample, planes)
+    kept = [len(igzip_lib.compress(plane, 0, igzip_lib.COMP_DEFLATE)) for plane in planes]
+    return [size > MOST_KEPT * sample.size for size in kept]
+
+
+def compress(planes: NDArray[np.uint8], noisy: list[bool]) -> bytes:
+    """Return `planes` (P, ...) as a zlib stream (RFC 1950), plane after plane, those that are `noisy` as they are."""
     flat = planes.reshape(len(planes), -1)
+    noise = [stored and _varies(plane) for stored, plane in zip(noisy, flat, strict=True)]
     parts: list[bytes | memoryview] = [HEADER]
-    noise = _are_noise(flat)
     for stored, run in groupby(range(len(flat)), key=noise.__getitem__):
         numbers = list(run)
         data = flat[numbers[0] : numbers[-1] + 1].reshape(-1)
@@ -55,11 +68,8 @@ def compress(planes: NDArray[np.uint8]) -> bytes:
     return b"".join([*parts, LAST_BLOCK, struct.pack(">I", isal_zlib.adler32(planes))])
 
 
-def _are_noise(planes: NDArray[np.uint8]) -> list[bool]:
-    pieces = planes[:, : planes.shape[1] // PIECE_BYTES * PIECE_BYTES].reshape(len(planes), -1, PIECE_BYTES)
-    samples = pieces[:, ::EVERY_PIECE].reshape(len(planes), -1)
-    kept = [len(igzip_lib.compress(sample, 0, igzip_lib.COMP_DEFLATE)) for sample in samples]
-    return [size > MOST_KEPT * samples.shape[1] for size in kept]
+def _varies(plane: NDArray[np.uint8]) -> bool:
+    return bool((plane[::EVERY_BYTE] != plane[0]).any())
 
 
 def _stored(data: NDArray[np.uint8]) -> list[bytes | memoryview]:

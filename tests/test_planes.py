@@ -7,13 +7,23 @@ import zlib
 import numpy as np
 import pytest
 
-from preprocess.planes import compress, split_bytes
+from preprocess.planes import compress, noisy_planes, split_bytes
 
 RANDOM = np.random.default_rng(5)
 SIZE = 70_000  # more than one stored block (65535 bytes) holds
 NOISE = RANDOM.integers(0, 256, SIZE).astype(np.uint8)
 FLAT = np.zeros(SIZE, np.uint8)
 WAVE = (100 + 20 * np.sin(np.arange(SIZE) / 500)).astype(np.uint8)
+
+
+def judged(*planes: np.ndarray) -> list[bool]:
+    """Each plane by itself."""
+    return [noisy_planes(plane[None])[0] for plane in planes]
+
+
+def compressed(*planes: np.ndarray) -> bytes:
+    """The stream of planes that were judged by a sample."""
+    return compress(np.stack(planes), judged(*planes))
 
 
 @pytest.mark.quick
@@ -49,8 +59,10 @@ def test_every_size_of_word_is_split(word: str) -> None:
         [NOISE[:65], WAVE[:65], FLAT[:65]],
     ],
 )
-def test_zlib_inflates_what_was_compressed(planes: list[np.ndarray]) -> None:
-    stream = compress(np.stack(planes))
+@pytest.mark.parametrize("judge", ["sampled", "all noise", "none"])
+def test_zlib_inflates_what_was_compressed(planes: list[np.ndarray], judge: str) -> None:
+    noisy = judged(*planes) if judge == "sampled" else [judge == "all noise"] * len(planes)
+    stream = compress(np.stack(planes), noisy)
     reader = zlib.decompressobj()
     assert reader.decompress(stream) == b"".join(plane.tobytes() for plane in planes)
     assert reader.eof
@@ -59,23 +71,33 @@ def test_zlib_inflates_what_was_compressed(planes: list[np.ndarray]) -> None:
 
 @pytest.mark.quick
 def test_noise_is_stored_as_it_is_and_the_rest_deflated() -> None:
-    stream = compress(np.stack([NOISE, FLAT, WAVE]))
+    stream = compressed(NOISE, FLAT, WAVE)
     assert NOISE[:65535].tobytes() in stream
     assert len(stream) < 1.1 * SIZE  # the flat plane nearly vanishes, the smooth one shrinks to less than a tenth
-    assert len(compress(np.stack([FLAT, FLAT, FLAT, FLAT]))) < SIZE / 100
+    assert len(compressed(FLAT, FLAT, FLAT, FLAT)) < SIZE / 100
     # Two stored blocks a plane of noise at most, 5 bytes each; header 2, last block 2, sum 4.
-    assert len(compress(np.stack([NOISE, NOISE]))) <= 2 * SIZE + 2 * 2 * 5 + 8
+    assert len(compressed(NOISE, NOISE)) <= 2 * SIZE + 2 * 2 * 5 + 8
 
 
 def test_half_noise_is_deflated() -> None:
     """A sample from the start alone would take this plane for noise."""
     mixed = np.concatenate([NOISE[: SIZE // 3], FLAT[SIZE // 3 :]])
-    assert len(compress(mixed[None])) < 0.4 * SIZE
+    assert len(compressed(mixed)) < 0.4 * SIZE
+
+
+def test_planes_of_words_are_judged_apart() -> None:
+    words = NOISE.astype(np.uint32) | (WAVE.astype(np.uint32) << 24)
+    assert noisy_planes(words.reshape(100, -1)) == [True, False, False, False]
+    assert noisy_planes(words[:1].reshape(1, 1)) in ([True, False, False, True], [True] * 4)  # too little to gain
+
+
+def test_a_flat_chunk_amid_noise_takes_no_room() -> None:
+    assert len(compress(np.stack([FLAT, FLAT]), [True, False])) < SIZE / 100
 
 
 @pytest.mark.parametrize("place", [0.001, 0.5, 0.99, -3])
 def test_a_changed_bit_disagrees_with_the_sum(place: float) -> None:
-    stream = bytearray(compress(np.stack([NOISE, WAVE])))
+    stream = bytearray(compressed(NOISE, WAVE))
     stream[int(place * len(stream)) if place > 0 else int(place)] ^= 1
     with pytest.raises(zlib.error):
         zlib.decompress(stream)
