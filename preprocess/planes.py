@@ -20,7 +20,7 @@ LEVEL = 1  # of isal's 0 to 3: faster than 0 on planes that deflate well, and 2 
 # A plane is noise if a sample of it, pieces of 64 numbers spread over it, keeps more than this share when deflated.
 MOST_KEPT = 0.5
 PIECE = 64
-EVERY_PIECE = 64
+PIECES = 256
 # Of a chunk amid noise, every so many bytes are looked at: where they are all the same (night, fill) it has none.
 EVERY_BYTE = 499
 
@@ -49,7 +49,7 @@ def noisy_planes(words: NDArray[np.unsignedinteger]) -> list[bool]:
     """Which planes of `words` (R, C) are noise, judged by a sample: hundreds of chunks need not each be tried."""
     flat = words.reshape(-1)
     pieces = flat[: flat.size // PIECE * PIECE].reshape(-1, PIECE) if flat.size >= PIECE else flat[None]
-    sample = pieces[::EVERY_PIECE].reshape(1, -1)
+    sample = pieces[:: max(1, len(pieces) // PIECES)].reshape(1, -1)
     planes = np.empty((words.itemsize, *sample.shape), np.uint8)
     split_bytes(sample, planes)
     kept = [len(igzip_lib.compress(plane, 0, igzip_lib.COMP_DEFLATE)) for plane in planes]
