@@ -29,7 +29,18 @@ def blocks(readme: Path) -> list[str]:
 
 def furnish(scratch: Path) -> None:
     """Make what the README's user has on disk: a list of zips, match-ups, published shards, a published model."""
-    simulate = ["preprocess.simulate", "archive/", "--products", "5", "--size", "small", "--seed", "3"]
+    simulate = [
+        "preprocess.simulate",
+        "archive/",
+        "--products",
+        "5",
+        "--size",
+        "small",
+        "--seed",
+        "3",
+        "--views",
+        "nadir,oblique",
+    ]
     convert = ["preprocess.convert", "archive/", "ours/", "--convention", "reference", "--rads"]
     for command in (simulate, convert):
         subprocess.run([sys.executable, "-m", *command], cwd=scratch, check=True)

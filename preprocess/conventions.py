@@ -54,13 +54,12 @@ def native_arrays(
     channels = _channels(product, regrid, texture)
     solar = solar_images(channels, factors, native_irradiance(product), mu0, rads=rads, texture=texture)
     label_valid = labelled_pixels(product, label_rule)
-    cloud = cloudy_pixels(product, label_rule) & (label_valid | ~label_valid.any())
     return {
         "refs": solar.refs,
         "bts": thermal_images(product.bt),
         "rads": solar.rads,
         "texture": solar.texture,
-        "bayes": _flag_image(cloud),
+        "bayes": _flag_image(cloudy_pixels(product, label_rule) & label_valid),
         "summary": _flag_image(product.flag("confidence", "summary_cloud")),
         **_quality(product, label_valid, measured_channels(product, solar.measured, mu0 > 0)),
     }

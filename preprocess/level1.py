@@ -159,15 +159,11 @@ class Product:
     radiance_exception: np.ndarray  # (6, 2R, 2C) u1
     bt: np.ndarray  # (3, R, C) f4, S7..S9, K
     bt_exception: np.ndarray  # (3, R, C) u1
-    flags: dict[str, FlagField]  # "confidence", "cloud", "bayes": (R, C); "exception": the bits of the two above
+    flags: dict[str, FlagField]  # "confidence", "bayes", if wanted "cloud": (R, C); "exception": their bits
     probability_single: np.ndarray | None  # (R, C) f4, P(cloud); from collection 004
-    probability_dual: np.ndarray | None
     latitude: np.ndarray  # (R, C) f4, degrees north
     longitude: np.ndarray  # (R, C) f4, degrees east
     solar_zenith: np.ndarray  # (R, T) f8, degrees
-    satellite_zenith: np.ndarray
-    solar_azimuth: np.ndarray
-    satellite_azimuth: np.ndarray
     irradiance: np.ndarray  # (6, 4) f8, by detector, mW m-2 nm-1
     sun_distance_au: float  # NaN if not given
     grid_500m: Grid

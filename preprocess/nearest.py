@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,11 +50,18 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
     differ by less than 1 part in 65,000, which are taken in the order of the search. Raises UserError where positions
     stray so far from their grid that neighbours could be missed.
     """
+    positions = _of_measurements(positions)
     candidates = _candidates(positions, radius_m)
     keys = _search(positions, candidates, count)
     nearest = _cells(keys, candidates, radius_m, positions)
     _add_orphans(keys, nearest, positions, radius_m)
     return nearest
+
+
+def _of_measurements(positions: Positions) -> Positions:
+    """Cosmetic cells lie nowhere: as they are never taken, their positions must not widen the search."""
+    x, y = (np.where(positions.cosmetic_500m, np.float32(np.nan), at) for at in (positions.x_500m, positions.y_500m))
+    return replace(positions, x_500m=x, y_500m=y)
 
 
 def _radius_key(radius_m: float) -> np.uint32:
@@ -78,7 +86,8 @@ def _candidates(positions: Positions, radius_m: float) -> list[Candidate]:
         spread = max(float((extent.high - extent.low).max()) for extent in (*along_track, *across_track))
         raise UserError(
             "cartesian_in.nc and cartesian_an.nc: pixels must lie within about 1000 m of their row along the track and "
-            f"of their column across it; found some of one row or column {spread:.0f} m apart: fetch the product again"
+            f"of their column across it; found some of one row or column {spread:.0f} m apart: fetch the product "
+            "again, or do without positions: --regrid mean"
         )
     return found
 
@@ -104,14 +113,14 @@ def _gaps(coarse: Extent, fine: Extent) -> dict[int, float]:
 def _search(positions: Positions, candidates: list[Candidate], count: int) -> np.ndarray:
     """Squared distances (m2) of the `count` nearest cells, their lowest bits the candidates: u4 (count, R, C)."""
     keys = np.full((count, *positions.x_1km.shape), NONE_YET)
-    planes = [_planes(image, positions.cosmetic_500m) for image in (positions.x_500m, positions.y_500m)]
+    planes = [_planes(image) for image in (positions.x_500m, positions.y_500m)]
     for start in range(0, positions.x_1km.shape[0], BLOCK_ROWS):
         _search_block(keys, positions, planes, candidates, start)
     return keys
 
 
-def _planes(image: np.ndarray, cosmetic: np.ndarray) -> np.ndarray:
-    """(2R, 2C) f4 -> (2, 2, R + margins, C + margins): even and odd rows and columns apart, NaN where no measurement.
+def _planes(image: np.ndarray) -> np.ndarray:
+    """(2R, 2C) f4 -> (2, 2, R + margins, C + margins): even and odd rows and columns apart, NaN in the margins.
 
     Rows and columns that follow each other in memory are worked on several times faster than every second one.
     """
@@ -120,9 +129,7 @@ def _planes(image: np.ndarray, cosmetic: np.ndarray) -> np.ndarray:
     planes = np.full((2, 2, rows + 2 * margin, columns + 2 * margin), np.nan, np.float32)
     for down in (0, 1):
         for right in (0, 1):
-            inner = planes[down, right, margin : margin + rows, margin : margin + columns]
-            inner[...] = image[down::2, right::2]
-            inner[cosmetic[down::2, right::2]] = np.nan
+            planes[down, right, margin : margin + rows, margin : margin + columns] = image[down::2, right::2]
     return planes
 
 

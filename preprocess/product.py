@@ -34,18 +34,20 @@ Shape = tuple[int, int]
 Fields = dict[str, Any]
 
 
-def read_product(path: Path, *, positions: bool = False, oblique: bool = False, verify: bool = True) -> Product:
-    """Read a .SEN3 folder, or a zip holding one without unpacking it; one file after the other is read whole and let go.
+def read_product(
+    path: Path, *, positions: bool = False, oblique: bool = False, cloud: bool = False, verify: bool = True
+) -> Product:
+    """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is read whole, and let go.
 
     With `verify`, each must have the size and MD5 sum that the product's manifest gives; a product without a
     manifest is read too, and is not `verified`. `positions` and `oblique` read what regridding by neighbours and the
-    oblique view need. Raises UserError naming the file and variable if one is missing, damaged, or of the wrong
-    shape or kind.
+    oblique view need, `cloud` the tests of cloud_in, which no scene needs. Raises UserError naming the file and
+    variable if one is missing, damaged, or of the wrong shape or kind.
     """
     with open_source(path, verify=verify) as source:
         identity = read_identity(source)
         thermal, shape = _read_thermal(source)
-        flags = _read_flags(source, shape)
+        flags = _read_flags(source, shape, cloud=cloud)
         flags["flags"]["exception"] = thermal.pop("exception")
         solar = _read_solar(source, shape, with_orphans=positions)
         orphans, wants_detectors = solar.pop("orphans"), solar["detector"] is not None
@@ -123,18 +125,14 @@ def _read_solar(source: Source, shape: Shape, *, with_orphans: bool) -> Fields:
     }
 
 
-def _read_flags(source: Source, shape: Shape) -> Fields:
-    """confidence_in, cloud_in, bayes_in, and from collection 004 the probabilities of cloud."""
+def _read_flags(source: Source, shape: Shape, *, cloud: bool) -> Fields:
+    """confidence_in, bayes_in, cloud_in if wanted, and from collection 004 the probability of cloud."""
     with open_file(source, "flags_in.nc") as file:
-        fields = {name: file.flags(f"{name}_in", shape) for name in ("confidence", "cloud", "bayes")}
+        fields = {name: file.flags(f"{name}_in", shape) for name in ("confidence", "bayes", *["cloud"] * cloud)}
         _check_meanings(file, "confidence_in", fields["confidence"], NEEDED_FLAGS)
-        probability = {
-            f"probability_{view}": file.physical(f"probability_cloud_{view}_in", shape)
-            if file.has(f"probability_cloud_{view}_in")
-            else None
-            for view in ("single", "dual")
-        }
-    return {"flags": fields, **probability}
+        single = "probability_cloud_single_in"
+        probability = file.physical(single, shape) if file.has(single) else None
+    return {"flags": fields, "probability_single": probability}
 
 
 def _check_meanings(file: OpenFile, variable: str, field: FlagField, needed: tuple[str, ...]) -> None:
@@ -152,7 +150,7 @@ def _read_coordinates(source: Source, shape: Shape) -> Fields:
 
 
 def _read_geometry(source: Source, grid_1km: Grid, shape: Shape) -> Fields:
-    """The angles at the tie points (degrees), their grid, and the distance of the sun if it is there."""
+    """The sun's zenith angle at the tie points (degrees), their grid, and the distance of the sun if it is there."""
     with open_file(source, "geometry_tn.nc") as file:
         grid = file.grid()
         ties = file.shape("solar_zenith_tn")
@@ -164,9 +162,6 @@ def _read_geometry(source: Source, grid_1km: Grid, shape: Shape) -> Fields:
             )
         return {
             "solar_zenith": file.physical("solar_zenith_tn", ties, dtype="f8"),
-            "satellite_zenith": file.physical("sat_zenith_tn", ties, dtype="f8"),
-            "solar_azimuth": file.physical("solar_azimuth_tn", ties, dtype="f8"),
-            "satellite_azimuth": file.physical("sat_azimuth_tn", ties, dtype="f8"),
             "sun_distance_au": _sun_distance_au(file),
             "grid_tie": grid,
         }

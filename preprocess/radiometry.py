@@ -1,4 +1,4 @@
-"""From radiance to reflectance: the sun's angle at every pixel, low sun."""
+"""The sun as each pixel and each detector has it: its angle, low sun, ratios of irradiances."""
 
 from __future__ import annotations
 
@@ -88,15 +88,6 @@ def irradiance_ratios(irradiance: np.ndarray) -> np.ndarray:
     if np.unique(irradiance[known]).size > 1:
         ratios[: irradiance.size][known] = np.mean(irradiance[known]) / irradiance[known]
     return ratios
-
-
-def reflectance(radiance: np.ndarray, irradiance: float, mu0: np.ndarray) -> np.ndarray:
-    """Reflectance at the top of the atmosphere, pi L / (E mu0).
-
-    radiance in mW m-2 sr-1 nm-1 and irradiance in mW m-2 nm-1, of the sensing day (the sun's distance
-    is in it); mu0 broadcasts against radiance.
-    """
-    return np.pi * radiance / (irradiance * mu0)
 
 
 def reference_cosine_of_sun(zenith_deg: np.ndarray, ties: Grid, pixels: Grid, rows: int, columns: int) -> np.ndarray:

@@ -52,13 +52,9 @@ def make_product(rows: int = 4, columns: int = 4, **changes: Any) -> Product:
         "bt_exception": np.zeros((3, *coarse), np.uint8),
         "flags": flag_fields(np.full(coarse, DAY, np.uint16), np.zeros(coarse, np.uint8)),
         "probability_single": None,
-        "probability_dual": None,
         "latitude": np.full(coarse, 50, np.float32),
         "longitude": np.full(coarse, 10, np.float32),
-        **{
-            name: np.full(ties, 60.0)
-            for name in ("solar_zenith", "satellite_zenith", "solar_azimuth", "satellite_azimuth")
-        },
+        "solar_zenith": np.full(ties, 60.0),
         "irradiance": np.full((6, 4), 200 * np.pi),
         "sun_distance_au": 1.0,
         "grid_500m": Grid(500, 500, columns, START_OFFSET),

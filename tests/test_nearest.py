@@ -276,10 +276,20 @@ def test_columns_that_enclose_one_another() -> None:
         check(replace(turned, orphan_y=orphan_y))
 
 
+def test_where_cosmetic_cells_are_said_to_lie_does_not_matter() -> None:
+    draws = np.random.default_rng(16)
+    positions = with_holes(random_positions(draws), draws, 0.2)
+    expected = nearest_measurements(positions)
+    for image in (positions.x_500m, positions.y_500m):
+        image[positions.cosmetic_500m] += draws.uniform(-1e5, 1e5, int(positions.cosmetic_500m.sum()))
+    np.testing.assert_array_equal(nearest_measurements(positions), expected)
+
+
 def test_positions_that_no_grid_has() -> None:
     positions = random_positions(np.random.default_rng(15))
     positions.y_500m[4, 4] += 100_000
     with pytest.raises(
-        UserError, match=r"cartesian_an.nc: pixels must lie within about 1000 m .* found some .* 100\d{3} m"
+        UserError,
+        match=r"cartesian_an.nc: pixels must lie within about 1000 m .* found .* 100\d{3} m apart: .*--regrid mean",
     ):
         nearest_measurements(positions)

@@ -1,4 +1,4 @@
-"""Angles against cubic polynomials and a spline a pixel, reflectance by hand, the original's fault on purpose."""
+"""Angles against cubic polynomials and a spline a pixel, the original's fault on purpose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from preprocess.radiometry import (
     cosine_of_sun,
     interpolate_zenith,
     reference_cosine_of_sun,
-    reflectance,
     tie_columns,
     tie_rows,
 )
@@ -106,11 +105,6 @@ def test_low_sun_is_held_at_88_degrees_and_a_sun_that_is_down_gives_none() -> No
 
 
 @pytest.mark.quick
-def test_reflectance_by_hand() -> None:
-    # pi * 100 / (200 pi * 0.5) = 1
-    assert reflectance(np.array(100.0), 200 * np.pi, np.array(0.5)) == pytest.approx(1.0, rel=1e-15)
-
-
 def test_reference_takes_the_last_rows_angle_everywhere() -> None:
     ties = np.linspace(20, 70, 6)[:, None] + np.zeros((6, 10))
     found = reference_cosine_of_sun(ties, Grid(16000, 1000, 4, 4081), SMALL_FINE, 12, 160)
