@@ -34,7 +34,8 @@ def solar_images(
     """Reflectance pi * factor * L / (E * mu0) of gridded channels; `channels` is left alone where nothing is lit.
 
     factors (6,) f8 of the calibration; irradiance (6,) f8, mW m-2 nm-1, the mean over detectors, of the sensing day
-    (the sun's distance is in it); mu0 (R, C) f4, NaN where the sun is down. Within 3e-7 of itself: one rounding to float32 for each of five numbers.
+    (the sun's distance is in it); mu0 (R, C) f4, NaN where the sun is down. Within 3e-7 of itself: one rounding to
+    float32 for each of five numbers.
     """
     shape = (*mu0.shape, SOLAR_COUNT)
     images = SolarImages(

@@ -34,7 +34,7 @@ def folder(complete_product_tool: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def product(folder: Path) -> Product:
-    return read_product(folder)
+    return read_product(folder, cloud=True)
 
 
 @pytest.fixture(scope="module")
