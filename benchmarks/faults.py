@@ -109,8 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         simulate = ["-m", "preprocess.simulate", str(archive), "--products", str(arguments.products), "--quiet"]
         subprocess.run([sys.executable, *simulate], check=True)
         for finding in campaign(arguments, archive, Path(scratch)):
-            if findings and findings[-1].kind != finding.kind:
-                print(f"{time.monotonic() - began:6.0f} s: done with {findings[-1].kind}", file=sys.stderr)
+            if finding.kind not in {known.kind for known in findings}:
+                print(f"{time.monotonic() - began:6.0f} s: {finding.kind}", file=sys.stderr)
             findings.append(finding)
             if finding.violations:
                 print(f"VIOLATED {finding.kind}: {finding.what}: {'; '.join(finding.violations)}", file=sys.stderr)
