@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _scene_of_product(path: Path, wanted: Wanted) -> Scene:
 
 def _flags(convention: str, calibration: str, regridding: str) -> str:
     """The flags of convert that make such a scene; what was done to the oblique view, which no network sees, apart."""
-    words = f"--convention {convention} --calibration {nadir_calibration(calibration)}"
+    words = f"--convention {convention} --calibration {shlex.quote(nadir_calibration(calibration))}"
     return words if convention == "reference" else f"{words} --regrid {regridding}"
 
 

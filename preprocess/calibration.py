@@ -63,7 +63,16 @@ def user_calibration(text: str, source: str, views: tuple[str, ...]) -> str:
     missing = [view for view in views if view not in checked]
     if missing:
         raise UserError(f"--calibration {source}: no factors for the {missing[0]} view; name it with all six channels")
-    return "; ".join(f"{view} {' '.join(map(repr, checked[view]))}" for view in views)
+    return _words(checked, views)
+
+
+def recorded_calibration(words: str, views: tuple[str, ...]) -> str:
+    """A user's factors as a shard or a model tells them, for `views` alone; raises UserError for other words."""
+    return _words({view: tuple(calibration_factors(words, "", view).tolist()) for view in views}, views)
+
+
+def _words(factors: dict[str, Factors], views: tuple[str, ...]) -> str:
+    return "; ".join(f"{view} {' '.join(map(repr, factors[view]))}" for view in views)
 
 
 def nadir_calibration(calibration: str) -> str:

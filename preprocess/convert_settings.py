@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from preprocess.calibration import CALIBRATIONS, user_calibration
+from preprocess.calibration import CALIBRATIONS, recorded_calibration, user_calibration
 from preprocess.compose import REFERENCE_REGRIDDING
 from preprocess.errors import UserError
 from preprocess.flags import Parallel, check
@@ -19,6 +19,7 @@ from preprocess.scene import REFERENCE_HEIGHT, REFERENCE_WIDTH, SceneInfo
 NATIVE_SHAPE = "native"
 COMMON_SHAPE = f"{REFERENCE_HEIGHT}x{REFERENCE_WIDTH}"
 LARGEST_SIDE = 10_000
+RECORDED = "nadir "  # how the words begin in which shards and models record a user's factors
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class ConvertConfig(Parallel):
     """Rows x columns of every shard, reached by padding or cropping at the bottom and right; "native": each its own."""
     calibration: Annotated[str, arg(metavar="none|notice|FILE")] = "none"
     """Factors for the radiances of S1-S6: none; notice, those of the product notices for collections below 005; or your
-    own for every collection, from a JSON file {"nadir": {"S1": 0.97, ... all six}, "oblique": {...}}."""
+    own for every collection, from a JSON file {"nadir": {"S1": 0.97, ... all six}, "oblique": {...}}, or as a shard
+    records them, "nadir 0.97 ... all six"."""
     label: Annotated[str, arg(metavar="RULE")] = "any"
     """Cloud where: any bit of bayes_in is set, as the original; single_low, single_moderate, dual_low or dual_moderate,
     one of its bits; summary, summary_cloud of confidence_in; probability:T, probability_cloud_single_in is T or more
@@ -85,6 +87,8 @@ def settle(config: ConvertConfig) -> ConvertConfig:
     if config.calibration in CALIBRATIONS:
         return replace(config, label=label)
     path = Path(config.calibration)
+    if config.calibration.startswith(RECORDED) and not path.exists():
+        return replace(config, label=label, calibration=recorded_calibration(config.calibration, views_of(config)))
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from preprocess.convert_settings import ConvertConfig, differing_setting, settle
+from preprocess.errors import UserError
 from preprocess.scene import SceneInfo
 from tests.shards import INFO
 
@@ -70,3 +71,15 @@ def test_a_settled_config_holds_words_in_place_of_a_file(tmp_path: Path) -> None
     both = settle(config(calibration=str(path), views="nadir,oblique", label="probability:.50"))
     assert (both.calibration, both.label) == (f"nadir{6 * ' 1.5'}; oblique{6 * ' 1.5'}", "probability:0.5")
     assert settle(config(calibration="notice")) == config(calibration="notice")
+
+
+def test_a_users_factors_are_taken_as_a_shard_or_a_message_tells_them(tmp_path: Path) -> None:
+    assert settle(config(calibration="nadir 1 1 1 1 1 1.50")).calibration == "nadir 1.0 1.0 1.0 1.0 1.0 1.5"
+    both = f"nadir{6 * ' 0.9'}; oblique{6 * ' 1.1'}"
+    assert settle(config(calibration=both)).calibration == f"nadir{6 * ' 0.9'}"
+    assert settle(config(calibration=both, views="nadir,oblique")).calibration == both
+    with pytest.raises(UserError, match=r"the calibration 'nadir .*' has no factors for the oblique view"):
+        settle(config(calibration=f"nadir{6 * ' 0.9'}", views="nadir,oblique"))
+    for words in ("nadir 1 1 1 1 1", "nadir 1 1 1 1 1 97", "nadir own.json"):
+        with pytest.raises(UserError, match=f"--calibration must be none, notice or a file .*; found '{words}'"):
+            settle(config(calibration=words))

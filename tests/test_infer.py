@@ -321,7 +321,9 @@ def test_shards_of_another_regridding_or_calibration_are_refused_unless_forced(t
     path = make_shard(tmp_path / f"{product_name(0)}.hdf", regridding="neighbours", calibration=OWN)
     with pytest.raises(UserError) as raised:
         load_scene(path, Wanted("native", "none", "mean"))
-    found = f"made with --convention native --calibration {OWN} --regrid neighbours, but the model learnt --convention"
+    found = f"made with --convention native --calibration '{OWN}' --regrid neighbours, but the model learnt "
+        f"made with --convention native --calibration '{OWN}' --regrid neighbours, but the model learnt --convention"
+    )
     assert f"{path}: {found} native --calibration none --regrid mean; convert the product so" in str(raised.value)
     for wanted in (Wanted("native", OWN, "mean"), Wanted("native", "none", "neighbours")):
         with pytest.raises(UserError, match="but the model learnt"):
