@@ -81,6 +81,8 @@ def main(config: InferConfig) -> int:
     if config.cpu_only:
         use_cpu_only()
     scenes = find_scenes(config.scenes)
+    if config.scheduler is not None:  # whose workers' current folder is another
+        scenes = [path.absolute() for path in scenes]
     model = load_model(config.model, config.checkpoint)
     folder = writable_folder(config.predictions)
     settings = mask_settings(config, model)

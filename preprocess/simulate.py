@@ -75,7 +75,7 @@ class Job:
 
 def main(config: SimulateConfig) -> int:
     """Make what is missing, then the tables over all that is there."""
-    archive = writable_folder(config.archive)
+    archive = writable_folder(config.archive if config.scheduler is None else config.archive.absolute())
     _claim(archive, _parameters(config))
     truth = writable_folder(archive / "truth")
     plans = plan_archive(config.products, config.size, config.seed + HELD_OUT_SEED * config.held_out)
