@@ -210,6 +210,18 @@ def test_processes_read_ahead(model: Model, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.h5"))) == 3
 
 
+def test_workers_of_a_cluster_are_given_absolute_paths(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They run in folders of their own."""
+    make_shards(tmp_path / "hdf", 1, 32, 40)
+    monkeypatch.chdir(tmp_path)
+    given: list[Path] = []
+    monkeypatch.setattr(infer, "map_items", lambda work, items, **flags: given.extend(items) or [])
+    infer_to(Path("masks"), Path("hdf"), "--scheduler", "tcp://nowhere:1")
+    assert [path.parent.parent for path in given] == [tmp_path / "hdf"]
+
+
 def test_zips_of_an_archive_are_found_beside_its_table_of_match_ups(tmp_path: Path) -> None:
     archive, flat = tmp_path / "archive", tmp_path / "flat"
     for path in (archive / f"{product_name(0)}.zip", archive / "sst_matchups.h5", flat / "one.h5", flat / "notes.txt"):
@@ -322,9 +334,8 @@ def test_shards_of_another_regridding_or_calibration_are_refused_unless_forced(t
     with pytest.raises(UserError) as raised:
         load_scene(path, Wanted("native", "none", "mean"))
     found = f"made with --convention native --calibration '{OWN}' --regrid neighbours, but the model learnt "
-        f"made with --convention native --calibration '{OWN}' --regrid neighbours, but the model learnt --convention"
-    )
-    assert f"{path}: {found} native --calibration none --regrid mean; convert the product so" in str(raised.value)
+    message = f"{path}: {found}--convention native --calibration none --regrid mean; convert the product so"
+    assert message in str(raised.value)
     for wanted in (Wanted("native", OWN, "mean"), Wanted("native", "none", "neighbours")):
         with pytest.raises(UserError, match="but the model learnt"):
             load_scene(path, wanted)
