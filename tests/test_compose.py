@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from preprocess.compose import make_scene
 from preprocess.errors import UserError
 from preprocess.level1 import CONFIDENCE_BITS, FlagField, Grid, Packed
-from preprocess.scene import Scene, fit
+from preprocess.scene import MISSING, Scene, fit
+from preprocess.shard_fields import FIELDS
 from tests.products import (
     COSMETIC,
     DAY,
@@ -291,8 +293,30 @@ def test_fit_crops_at_the_bottom_and_right_and_says_how_many_rows_are_lost() -> 
     scene = numbered_scene()
     fitted = fit(scene, 2, 3)
     np.testing.assert_array_equal(fitted.bts, scene.bts[:2, :3])
-    assert fitted.info.rows_cropped == 1
-    assert fitted.info.rows == 3
+    assert (fitted.info.rows, fitted.info.rows_cropped) == (3, 1)
+    assert (fitted.info.columns, fitted.info.columns_cropped) == (4, 1)
+
+
+def test_fit_takes_every_array_that_a_scene_holds_along() -> None:
+    """Optional ones too: each keeps its pixels, and holds outside them what its own missing value is."""
+    draws = np.random.default_rng(0)
+    scene = numbered_scene()
+    extra = {
+        field.name: draws.integers(1, 200, field.shape(3, 4)).astype(field.dtype) for field in FIELDS if field.optional
+    }
+    fitted = fit(replace(scene, **extra), 5, 3)
+    outside = {"oblique_bts": 270}
+    assert {"texture", "oblique_refs", "oblique_bts", "oblique_valid", "oblique_measured"} < set(extra)
+    for name, array in extra.items():
+        found = getattr(fitted, name)
+        assert found.dtype == array.dtype, name
+        np.testing.assert_array_equal(found[:3], array[:, :3], name)
+        assert (found[3:] == outside.get(name, 0)).all(), name
+        assert found.shape[:2] == (5, 3), name
+    assert set(MISSING) == {field.name for field in FIELDS}
+    assert (fitted.info.rows_cropped, fitted.info.columns_cropped) == (0, 1)
+    plain = fit(replace(scene, rads=None), 5, 3)
+    assert all(getattr(plain, name) is None for name in extra)
 
 
 def test_fit_to_the_same_size_changes_nothing() -> None:
