@@ -27,8 +27,17 @@ def native_irradiance(product: Product) -> np.ndarray:
 
 
 def reference_irradiance(product: Product) -> np.ndarray:
-    """Solar irradiance of S1..S6 (6,) f8 of the first detector, as the original takes it."""
-    return product.irradiance[:, 0]
+    """Solar irradiance of S1..S6 (6,) f8 of the first detector, as the original takes it.
+
+    Raises UserError if one is unknown.
+    """
+    first = product.irradiance[:, 0]
+    if np.isnan(first).any():
+        raise UserError(
+            f"{product.name}: the irradiance of the first detector of S{np.flatnonzero(np.isnan(first))[0] + 1} is "
+            "unknown, which the original takes for all; choose --convention native"
+        )
+    return first
 
 
 def native_arrays(

@@ -24,7 +24,7 @@ def _by_detector(source: Source, channel: str, grid: str) -> np.ndarray:
     with open_file(source, f"{channel}_quality_{grid}.nc") as file:
         variable = f"{channel}_solar_irradiance_{grid}"
         found = file.physical(variable, dtype="f8")
-        if found.ndim != 1 or not (found > 0).any() or not found[0] > 0:
+        if found.ndim != 1 or not (found > 0).any():
             raise UserError(f"{file.label}: variable {variable} must be positive by detector; found {found}")
     return np.where(found > 0, found, np.nan)
 

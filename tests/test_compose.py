@@ -248,6 +248,15 @@ def test_irradiance_is_the_mean_of_the_detectors_and_the_first_ones_for_referenc
     np.testing.assert_allclose(make_scene(product, convention="reference").info.irradiances, 100 * np.pi)
 
 
+def test_an_unknown_first_detector_is_missed_by_reference_alone() -> None:
+    irradiance = np.full((6, 4), 200 * np.pi)
+    irradiance[4, 0] = np.nan
+    product = make_product(irradiance=irradiance)
+    np.testing.assert_allclose(make_scene(product).refs, 1.0, rtol=3e-7)
+    with pytest.raises(UserError, match=r"the irradiance of the first detector of S5 is unknown.*--convention native"):
+        make_scene(product, convention="reference")
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
