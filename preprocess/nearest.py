@@ -10,6 +10,7 @@ import numpy as np
 
 from preprocess.errors import UserError
 from preprocess.level1 import Positions
+from preprocess.strays import without_strays
 
 # As the default of s3regrid, the program that goes with Bulgin et al. 2023 (10.1016/j.rse.2023.113531;
 # surftemp/slstr-preprocessor): four pixels of 500 m make one of 1 km, and the fifth bridges a hole.
@@ -21,7 +22,7 @@ RADIUS_M = 1000.0
 BLOCK_ROWS = 16  # of 1 km at a time, so that what is worked on stays in a core's cache
 BLOCK_ORPHANS = 2**16
 # Rows and columns of 500 m searched before and behind a pixel's own two, if positions stray that far.
-SEARCHED = 7
+SEARCHED = 9
 # The lowest bits of a squared distance number the candidate instead: distances are kept to 1 part in 65,000.
 NUMBER_BITS = 8
 NUMBERS = np.uint32(2**NUMBER_BITS - 1)
@@ -47,11 +48,19 @@ def nearest_measurements(positions: Positions, count: int = NEAREST, radius_m: f
 
     Measurements are numbered row by row: first the cells of 500 m (4 R C), then the places of orphans (2 R O); the
     number after the last stands for none. Cosmetic cells and unknown positions are none. Exact but for distances that
-    differ by less than 1 part in 65,000, which are taken in the order of the search. Raises UserError where positions
-    stray so far from their grid that neighbours could be missed.
+    differ by less than 1 part in 65,000, which are taken in the order of the search. Where some positions stray so far
+    from their grid that neighbours could be missed, they count as unknown; raises UserError where many do.
     """
     positions = _of_measurements(positions)
     candidates = _candidates(positions, radius_m)
+    if _is_too_wide(candidates):
+        positions = without_strays(positions)
+        candidates = _candidates(positions, radius_m)
+    if _is_too_wide(candidates):
+        raise UserError(
+            "cartesian_in.nc and cartesian_an.nc: pixels of 1 km must lie among those of 500 m; found them apart: "
+            "fetch the product again, or do without positions: --regrid mean"
+        )
     keys = _search(positions, candidates, count)
     nearest = _cells(keys, candidates, radius_m, positions)
     _add_orphans(keys, nearest, positions, radius_m)
@@ -74,22 +83,18 @@ def _candidates(positions: Positions, radius_m: float) -> list[Candidate]:
     along_track = _extent(positions.y_1km, axis=1), _extent(positions.y_500m, axis=1)
     across_track = _extent(positions.x_1km, axis=0), _extent(positions.x_500m, axis=0)
     downs, rights = _gaps(*along_track), _gaps(*across_track)
-    found = [
+    return [
         Candidate(down, right)
         for down, along in downs.items()
         for right, across in rights.items()
         if along**2 + across**2 < radius_m**2
     ]
-    # One cell that strays far shows at every second step only, as it meets every 1 km row at another.
+
+
+def _is_too_wide(candidates: list[Candidate]) -> bool:
+    """Whether they are too many, or at the outermost two steps: a stray cell shows at every second step alone."""
     far = (-SEARCHED, 1 - SEARCHED, SEARCHED, SEARCHED + 1)
-    if len(found) > NUMBERS or any(down in far or right in far for down, right in found):
-        spread = max(float((extent.high - extent.low).max()) for extent in (*along_track, *across_track))
-        raise UserError(
-            "cartesian_in.nc and cartesian_an.nc: pixels must lie within about 1000 m of their row along the track and "
-            f"of their column across it; found some of one row or column {spread:.0f} m apart: fetch the product "
-            "again, or do without positions: --regrid mean"
-        )
-    return found
+    return len(candidates) > 2**NUMBER_BITS - 1 or any(down in far or right in far for down, right in candidates)
 
 
 def _extent(values: np.ndarray, axis: int) -> Extent:

@@ -285,11 +285,41 @@ def test_where_cosmetic_cells_are_said_to_lie_does_not_matter() -> None:
     np.testing.assert_array_equal(nearest_measurements(positions), expected)
 
 
+def copies(positions: Positions, draws: np.random.Generator, share: float) -> Positions:
+    """A share of the pixels of 1 km placed where the next one lies, as if they were its cosmetic copies."""
+    x, y = positions.x_1km.copy(), positions.y_1km.copy()
+    rows, columns = np.nonzero(draws.random(x.shape) < share)
+    at = (rows + 1) % len(x), columns
+    x[rows, columns], y[rows, columns] = positions.x_1km[at], positions.y_1km[at]
+    return replace(positions, x_1km=x, y_1km=y)
+
+
+def test_copies_placed_where_their_originals_lie_and_the_few_that_stray_far() -> None:
+    """Those of the last row lie at the first, 18 km off; a measured cell 100 km off: they count as unknown."""
+    draws = np.random.default_rng(15)
+    positions = copies(random_positions(draws, stray_1km=400), draws, 0.2)
+    few = positions.y_1km < 1e7 + 1500
+    few[:4] = False
+    assert 0 < few.sum() <= 0.01 * few.size
+    positions.y_500m[4, 4] += 100_000
+    unknown = replace(
+        positions,
+        y_1km=np.where(few, np.nan, positions.y_1km),
+        y_500m=np.where(positions.y_500m > 1.005e7, np.nan, positions.y_500m),
+    )
+    check(unknown)
+    np.testing.assert_array_equal(nearest_measurements(positions), nearest_measurements(unknown))
+
+
 def test_positions_that_no_grid_has() -> None:
     positions = random_positions(np.random.default_rng(15))
-    positions.y_500m[4, 4] += 100_000
+    strewn = replace(positions, y_500m=positions.y_500m.copy())
+    strewn.y_500m[4, ::2] += 100_000
     with pytest.raises(
         UserError,
-        match=r"cartesian_an.nc: pixels must lie within about 1000 m .* found .* 100\d{3} m apart: .*--regrid mean",
+        match=r"cartesian_an.nc: pixels must lie within 500 m .* 1\.32 % of them .* up to 100\d{3} m: .*--regrid mean",
     ):
-        nearest_measurements(positions)
+        nearest_measurements(strewn)
+    apart = replace(positions, x_500m=positions.x_500m + 5_000)
+    with pytest.raises(UserError, match=r"cartesian_in.nc and cartesian_an.nc: .* found them apart: .*--regrid mean"):
+        nearest_measurements(apart)
