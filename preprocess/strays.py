@@ -11,7 +11,7 @@ from preprocess.level1 import Positions
 
 # A pixel lies within half a pixel of its cell; a cosmetic one of 1 km may be placed where its original lies, a cell on.
 FARTHEST_1KM_M, FARTHEST_500M_M = 1500.0, 500.0
-# In the measured product, 0.3 % of the cosmetic pixels of 1 km are copies (by indices_in.nc) from two or three cells off.
+# In the measured product, 0.3 % of the cosmetic pixels of 1 km copy one two or three cells off, by indices_in.nc.
 MOST_STRAYS = 0.01
 
 
