@@ -47,7 +47,7 @@ def user_calibration(text: str, source: str, views: tuple[str, ...]) -> str:
     """A user's factors, from the JSON `text` of the file `source`, in the words that shards and models record.
 
     The file holds {"nadir": {"S1": 0.97, ...}, "oblique": {...}} and names all six channels of each view in `views`:
-    a channel left out would take a default, and a user's factors are never mixed with others (pytorch/satpy issue 3417
+    a channel left out would take a default, and a user's factors are never mixed with others (pytroll/satpy issue 3417
     and the code after pull 3418 show what that leads to). The words are "nadir 0.97 0.98 0.98 1.0 1.11 1.13", then
     "; oblique ..." where `views` has it: equal words mean that the same was done. Raises UserError naming `source`.
     """

@@ -78,8 +78,8 @@ class Scene:
 def fit(scene: Scene, height: int, width: int) -> Scene:
     """Pad or crop a native scene at the bottom and right to (height, width): pixel (y, x) stays pixel (y, x).
 
-    Padding is invalid, unlabelled and unmeasured, with missing values and no position. Raises UserError
-    for a reference scene, whose size is fixed.
+    Padding is invalid, unlabelled and unmeasured, with missing values and no position. A scene of which no labelled
+    pixel is left is unlabelled. Raises UserError for a reference scene, whose size is fixed.
     """
     if scene.refs.shape[:2] == (height, width):
         return scene
@@ -90,11 +90,15 @@ def fit(scene: Scene, height: int, width: int) -> Scene:
         )
     arrays = {
         name: _fit_array(getattr(scene, name), height, width, missing)
-        for name, missing in (MISSING if scene.info.labelled else MISSING | {"bayes": UNLABELLED}).items()
+        for name, missing in MISSING.items()
         if getattr(scene, name) is not None
     }
+    labelled = bool(arrays["label_valid"].any())
+    if not labelled:
+        arrays["bayes"] = np.full_like(arrays["bayes"], UNLABELLED)
     rows, columns = max(0, scene.info.rows - height), max(0, scene.info.columns - width)
-    return replace(scene, **arrays, info=replace(scene.info, rows_cropped=rows, columns_cropped=columns))
+    info = replace(scene.info, rows_cropped=rows, columns_cropped=columns, labelled=labelled)
+    return replace(scene, **arrays, info=info)
 
 
 # What a pixel outside the product holds, for each array of a native scene.

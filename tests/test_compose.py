@@ -306,6 +306,17 @@ def test_fit_crops_at_the_bottom_and_right_and_says_how_many_rows_are_lost() -> 
     assert (fitted.info.columns, fitted.info.columns_cropped) == (4, 1)
 
 
+def test_fit_that_cuts_off_every_label_leaves_an_unlabelled_scene() -> None:
+    product = make_product()
+    product.flags["bayes"].values[:3] = 255
+    scene = make_scene(product)
+    assert scene.info.labelled
+    assert fit(scene, 4, 3).info.labelled
+    fitted = fit(scene, 3, 5)
+    assert not fitted.info.labelled
+    assert (fitted.bayes == 255).all()
+
+
 def test_fit_takes_every_array_that_a_scene_holds_along() -> None:
     """Optional ones too: each keeps its pixels, and holds outside them what its own missing value is."""
     draws = np.random.default_rng(0)
