@@ -14,7 +14,7 @@ from preprocess.compose import make_scene
 from preprocess.level1 import Grid, Packed, Product
 from preprocess.product import read_product
 from preprocess.scene import Scene
-from tests.products import DAY, FILL, SUMMARY, TIE_TRACK, TIES, flag_fields, make_product
+from tests.products import COSMETIC, DAY, FILL, SUMMARY, TIE_TRACK, TIES, flag_fields, make_product
 from tests.real import complete_product
 
 SIZE = (1200, 1500)
@@ -122,6 +122,17 @@ def test_native_takes_the_irradiance_of_each_pixels_detector_and_reference_the_f
     np.testing.assert_allclose(reference.refs, np.full((*SIZE, 6), 2), rtol=3e-7)
     equal = replace(product, irradiance=np.full((6, 2), 200 * np.pi))
     np.testing.assert_array_equal(make_scene(equal).refs, make_scene(replace(equal, detector=None)).refs)
+
+
+def test_reference_too_tells_what_is_measured_under_the_sun_and_no_copy() -> None:
+    """Row 0 of 4 lies in the dark, pixel (2, 1) is cosmetic: each is 300 rows and 375 columns of 1200 x 1500."""
+    zenith = np.array([95.0, 60.0, 60.0, 60.0])[:, None] + np.zeros((4, TIES))
+    product = make_product(solar_zenith=zenith)
+    product.flags["confidence"].values[2, 1] |= COSMETIC
+    expected = np.full((4, 4), 0b111111111)
+    expected[0], expected[2, 1] = 0b111000000, 0
+    measured = make_scene(product, convention="reference").measured
+    np.testing.assert_array_equal(measured, expected.repeat(300, axis=0).repeat(375, axis=1))
 
 
 def test_at_night_native_measures_nothing_solar_and_keeps_the_rest() -> None:

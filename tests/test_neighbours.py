@@ -152,6 +152,14 @@ def test_no_neighbour_no_radiance_one_neighbour_no_deviation() -> None:
     assert found.measured.tolist() == [[True, False], [True, True]]
 
 
+def test_counts_that_fall_as_radiance_rises_deviate_no_less() -> None:
+    product = by_hand()
+    falling = replace(product, radiances=tuple(replace(packed, scale=-SCALE) for packed in product.radiances))
+    found = one_channel(falling)
+    np.testing.assert_allclose(found.deviation[0, 0], np.sqrt(134 / 25) * SCALE, rtol=1e-6)
+    assert found.radiance[0, 0] == np.float32(16 / 5 * -SCALE + OFFSET)
+
+
 def test_orphans_packed_in_another_way() -> None:
     product = by_hand()
     assert product.positions is not None
