@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import deflate
 import h5py
-from isal import isal_zlib
 
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS
 
@@ -31,8 +32,8 @@ def floors(product: Path) -> dict[str, Callable[[], object]]:
     return {
         "read the bytes": lambda: [(product / file).read_bytes() for file in NEEDED],
         "MD5 of the bytes": lambda: [hashlib.md5(part, usedforsecurity=False).digest() for part in data],
-        "inflate, zlib": lambda: [zlib.decompress(chunk) for chunk in chunks],
-        "inflate, ISA-L": lambda: [isal_zlib.decompress(chunk) for chunk in chunks],
+        "inflate, zlib": lambda: [zlib.decompress(chunk) for chunk, _ in chunks],
+        "inflate, libdeflate": lambda: [deflate.zlib_decompress(chunk, size) for chunk, size in chunks],
         "read the arrays, h5py": partial(read_arrays, product),
     }
 
@@ -50,8 +51,8 @@ def read_arrays(product: Path) -> None:
                 opened[variable][...]
 
 
-def compressed_chunks(product: Path) -> list[bytes]:
-    """The deflated chunks of every needed array, as stored."""
+def compressed_chunks(product: Path) -> list[tuple[bytes, int]]:
+    """The deflated chunks of every needed array, as stored, each with its size once inflated."""
     chunks = []
     for file, variables in NEEDED.items():
         with h5py.File(product / file) as opened:
@@ -61,6 +62,6 @@ def compressed_chunks(product: Path) -> list[bytes]:
     return chunks
 
 
-def _deflated(dataset: h5py.Dataset, index: int) -> bytes:
+def _deflated(dataset: h5py.Dataset, index: int) -> tuple[bytes, int]:
     chunk: bytes = dataset.id.read_direct_chunk(dataset.id.get_chunk_info(index).chunk_offset)[1]
-    return chunk
+    return chunk, math.prod(dataset.chunks) * dataset.dtype.itemsize

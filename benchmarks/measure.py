@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PACKAGES = ("numpy", "scipy", "h5py", "netCDF4", "isal", "scikit-image", "xarray")
+PACKAGES = ("numpy", "scipy", "h5py", "netCDF4", "deflate", "isal", "scikit-image", "xarray")
 
 
 @dataclass(frozen=True)

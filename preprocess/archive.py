@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from isal import isal_zlib
 
-from preprocess.chunks import RAW_DEFLATE, UNDEFLATABLE, inflate
+from preprocess.chunks import inflate
 from preprocess.errors import UserError
 from preprocess.names import SUFFIX
 
@@ -26,6 +26,8 @@ MAX_FILES = 1000  # a full product has 111
 # netCDF files are compressed inside, so a zip hardly shrinks them; only small XML files shrink well.
 MAX_RATIO = 200
 MAX_RATIO_FROM_BYTES = 16 * 2**20
+RAW_DEFLATE = -15  # wbits: neither header nor sum
+UNDEFLATABLE: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # the stub says it is an instance
 # What reading a damaged zip or member raises, beside OSError, which bzip2 raises too.
 DAMAGE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, UNDEFLATABLE, lzma.LZMAError, EOFError, ValueError,
@@ -58,7 +60,7 @@ class Archive:
                 return self.zip.read(info)
             data = self._packed(info)
             if info.compress_type == zipfile.ZIP_DEFLATED:
-                data = inflate(memoryview(data), info.file_size, RAW_DEFLATE)
+                data = bytes(inflate(data, info.file_size, raw=True))
             _check_sum(info, len(data), isal_zlib.crc32(data))
             return data
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import deflate
 import h5py
 import numpy as np
-from isal import isal_zlib
 
 MAX_ARRAY_BYTES = 256 * 2**20  # the largest dataset of a full product, in float64, has 58 MB
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DEFLATE = [h5py.h5z.FILTER_DEFLATE]
 SHUFFLE_DEFLATE = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
 ZLIB_HEADER_BYTES, ZLIB_SUM_BYTES = 2, 4  # RFC 1950
-RAW_DEFLATE = -15  # wbits: neither header nor sum
-ZLIB_STREAM = 15  # wbits: a header, and the Adler-32 sum that is checked at the end
-UNDEFLATABLE: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # the stub says it is an instance
-# What a damaged file makes h5py raise, and ISA-L; and we, ValueError.
-DAMAGE = (
-    OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError, SystemError, UNDEFLATABLE,
-)  # fmt: skip
+# What a damaged file makes h5py raise; and we, ValueError.
+DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError, SystemError)
 
 Shape = tuple[int, ...]
 
@@ -50,7 +45,7 @@ def read_array(
 
     `file` are the bytes that `dataset` was opened from; where they are `verified` to be those that were written, the
     weaker Adler-32 sums of the chunks are not worked out again. Chunks filtered by shuffle and deflate, or by deflate
-    alone, are inflated by ISA-L, two to three times as fast as by HDF5's zlib; every other layout is read by HDF5.
+    alone, are inflated by libdeflate, three times as fast as by HDF5's zlib; every other layout is read by HDF5.
     Raises one of DAMAGE if anything contradicts itself: an Adler-32 sum, a size, a place outside the file or the
     array; or if the array is too large to be believed.
     """
@@ -134,7 +129,7 @@ def _check_places(chunks: list[Chunk], shape: Shape, parts: Shape, file_bytes: i
         raise ValueError("two chunks of one place")
 
 
-def _place(unpacked: bytes, start: Shape, out: np.ndarray, parts: Shape, *, shuffled: bool) -> None:
+def _place(unpacked: bytearray, start: Shape, out: np.ndarray, parts: Shape, *, shuffled: bool) -> None:
     """Put into `out` what of a chunk of shape `parts` that begins at `start` lies inside."""
     kept = tuple(min(part, side - first) for first, part, side in zip(start, parts, out.shape, strict=True))
     target = out[tuple(slice(first, first + length) for first, length in zip(start, kept, strict=True))]
@@ -146,24 +141,23 @@ def _place(unpacked: bytes, start: Shape, out: np.ndarray, parts: Shape, *, shuf
         target[...] = np.frombuffer(unpacked, out.dtype).reshape(parts)[inside]
 
 
-def inflate_verified(packed: memoryview, size: int) -> bytes:
-    """As `inflate` of a zlib stream that is known to be what was written: without its sum, in a tenth less time."""
-    return inflate(packed[ZLIB_HEADER_BYTES:-ZLIB_SUM_BYTES], size, RAW_DEFLATE)
+def inflate_verified(packed: memoryview, size: int) -> bytearray:
+    """As `inflate` of a zlib stream that is known to be what was written: its sum is not worked out again."""
+    return inflate(packed[ZLIB_HEADER_BYTES:-ZLIB_SUM_BYTES], size, raw=True)
 
 
-def inflate(packed: memoryview, size: int, wbits: int = ZLIB_STREAM) -> bytes:
-    """The `size` bytes of a whole deflated stream, never more; raises DAMAGE if it holds fewer, more, or is damaged."""
-    stream = isal_zlib.decompressobj(wbits)
-    unpacked = stream.decompress(packed, size + 1)
-    if not stream.eof or stream.unused_data or len(unpacked) != size:
-        raise ValueError(f"{len(packed)} bytes don't inflate to {size}, but to {_amount(stream, unpacked, size)}")
+def inflate(packed: memoryview | bytes, size: int, *, raw: bool = False) -> bytearray:
+    """The `size` bytes of a zlib stream, its sum checked, or of a `raw` deflated one without header and sum.
+
+    Raises ValueError if it is damaged, or holds fewer bytes or more; more are never made.
+    """
+    try:
+        unpacked: bytearray = (deflate.deflate_decompress if raw else deflate.zlib_decompress)(packed, size)
+    except deflate.DeflateError as error:
+        raise ValueError(f"{len(packed)} bytes don't inflate to {size}: damaged, or of another size") from error
+    if len(unpacked) != size:
+        raise ValueError(f"{len(packed)} bytes don't inflate to {size}, but to {len(unpacked)}")
     return unpacked
-
-
-def _amount(stream: object, unpacked: bytes, size: int) -> str:
-    if len(unpacked) > size:
-        return "more"
-    return f"{len(unpacked)} and an unfinished rest" if not getattr(stream, "eof", True) else f"{len(unpacked)}"
 
 
 def unshuffle(planes: np.ndarray, target: np.ndarray) -> None:

@@ -32,13 +32,16 @@ class GriddedChannel(NamedTuple):
 
 def mean_channels(product: Product) -> Iterator[GriddedChannel]:
     """S1..S6 by the mean of the valid 2 x 2 pixels of 500 m that a pixel of 1 km covers."""
-    images = zip(product.radiances, product.irradiance, measured_by_mean(product), strict=True)
-    for packed, irradiance, measured in images:
+    allowed = product.flags["exception"].mask("saturation")
+    genuine = ~product.flag("confidence", "cosmetic")
+    images = zip(product.radiances, product.irradiance, product.radiance_exception, strict=True)
+    for packed, irradiance, exception in images:
         ratios = irradiance_ratios(irradiance)
         equalised = None
         if product.detector is not None and (ratios != 1).any():
             equalised = _mean_equalised(packed, product.detector, ratios)
-        yield GriddedChannel(mean_packed(packed), measured, equalised=equalised)
+        radiance, measured = _mean_and_measured(packed, exception, allowed)
+        yield GriddedChannel(radiance, measured & genuine, equalised=equalised)
 
 
 def measured_by_mean(product: Product) -> Iterator[np.ndarray]:
@@ -60,7 +63,7 @@ def mean_packed(packed: Packed) -> np.ndarray:
     """
     mean = np.empty((packed.counts.shape[0] // 2, packed.counts.shape[1] // 2), np.float32)
     for coarse, part in _blocks(packed):
-        mean[coarse] = _mean_of_int16(part) if part.counts.dtype == np.int16 else mean_2x2(part.values("f8"))
+        mean[coarse] = _mean(part, part.known())
     return mean
 
 
@@ -70,11 +73,28 @@ def measured_2x2(packed: Packed, exception: np.ndarray, allowed: int) -> np.ndar
     exception (2R, 2C) u1.
     """
     measured = np.empty((packed.counts.shape[0] // 2, packed.counts.shape[1] // 2), bool)
-    forbidden = np.uint8(~allowed & 0xFF)
     for coarse, part in _blocks(packed):
-        fine = slice(2 * coarse.start, 2 * coarse.stop)
-        measured[coarse] = any_2x2(part.known() & (exception[fine] & forbidden == 0))
+        measured[coarse] = _measured(part.known(), exception[2 * coarse.start : 2 * coarse.stop], allowed)
     return measured
+
+
+def _mean_and_measured(packed: Packed, exception: np.ndarray, allowed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`mean_packed` and `measured_2x2`, in one pass."""
+    mean = np.empty((packed.counts.shape[0] // 2, packed.counts.shape[1] // 2), np.float32)
+    measured = np.empty(mean.shape, bool)
+    for coarse, part in _blocks(packed):
+        known = part.known()
+        mean[coarse] = _mean(part, known)
+        measured[coarse] = _measured(known, exception[2 * coarse.start : 2 * coarse.stop], allowed)
+    return mean, measured
+
+
+def _mean(packed: Packed, known: np.ndarray) -> np.ndarray:
+    return _mean_of_int16(packed, known) if packed.counts.dtype == np.int16 else mean_2x2(packed.values("f8"))
+
+
+def _measured(known: np.ndarray, exception: np.ndarray, allowed: int) -> np.ndarray:
+    return any_2x2(known & (exception & np.uint8(~allowed & 0xFF) == 0))
 
 
 def _mean_equalised(packed: Packed, detector: np.ndarray, ratios: np.ndarray) -> np.ndarray:
@@ -92,9 +112,8 @@ def _blocks(packed: Packed) -> Iterator[tuple[slice, Packed]]:
         yield slice(start, stop), replace(packed, counts=packed.counts[2 * start : 2 * stop])
 
 
-def _mean_of_int16(packed: Packed) -> np.ndarray:
+def _mean_of_int16(packed: Packed, known: np.ndarray) -> np.ndarray:
     """`mean_packed` of int16 counts, f8: each sum is exact."""
-    known = packed.known()
     complete = bool(known.all())
     biased = packed.counts.view(np.uint16) ^ np.uint16(_BIAS)
     if not complete:

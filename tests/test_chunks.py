@@ -12,7 +12,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from isal import isal_zlib
 
 from preprocess import chunks
 from preprocess.chunks import DAMAGE, MAX_ARRAY_BYTES, inflate, read_array, unshuffle
@@ -93,7 +92,7 @@ def test_shuffled_and_deflated_chunks_are_inflated_here(dtype: str, monkeypatch:
             check(make_file(x=(data, {"compression": 1, "chunks": parts})), data)
 
 
-def test_what_isal_inflates_is_what_h5py_reads_of_random_layouts() -> None:
+def test_what_we_inflate_is_what_h5py_reads_of_random_layouts() -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         shape = tuple(rng.integers(1, 30, rng.integers(1, 4)))
@@ -231,31 +230,33 @@ def replaced_chunk(payload: bytes) -> bytes:
     return buffer.getvalue()
 
 
+CUT_SUM = "don't inflate to 1200"
+
+
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
         (zlib.compress(bytes(1199)), "don't inflate to 1200, but to 1199"),
-        (zlib.compress(bytes(1201)), "don't inflate to 1200, but to more"),
-        (zlib.compress(bytes(10**8)), "don't inflate to 1200, but to more"),
-        (zlib.compress(bytes(1200))[:-3], "and an unfinished rest"),
-        (zlib.compress(bytes(1200)) + b"more", "don't inflate to 1200"),
-        (zlib.compress(bytes(1200))[:-1] + b"\xff", "checksum"),
-        (b"no stream", "[Ee]rror"),
+        (zlib.compress(bytes(1201)), "don't inflate to 1200: damaged, or of another size"),
+        (zlib.compress(bytes(10**8)), "don't inflate to 1200: damaged, or of another size"),
+        (zlib.compress(bytes(1200))[:-3], CUT_SUM),
+        (zlib.compress(bytes(1200))[:-1] + b"\xff", CUT_SUM),
+        (b"no stream", "9 bytes don't inflate"),
     ],
 )
 def test_a_chunk_of_another_size_or_sum_is_refused(payload: bytes, message: str) -> None:
     file = replaced_chunk(payload)
     with pytest.raises(DAMAGE, match=message):
         read(file)
-    if message not in ("checksum", "and an unfinished rest"):
+    if message is not CUT_SUM:
         with pytest.raises(DAMAGE):
             read(file, verified=True)
 
 
-def test_isal_checks_the_sum_of_a_zlib_stream() -> None:
+def test_the_sum_of_a_zlib_stream_is_checked() -> None:
     packed = zlib.compress(b"cloud" * 1000)
     assert inflate(memoryview(packed), 5000) == b"cloud" * 1000
-    with pytest.raises(isal_zlib.error, match="checksum"):
+    with pytest.raises(ValueError, match="5000: damaged"):
         inflate(memoryview(packed[:-1] + bytes([packed[-1] ^ 1])), 5000)
 
 
