@@ -52,15 +52,15 @@ class Archive:
         """The size of one file once unpacked, bytes, as the zip's directory has it; None if there is none."""
         return self.members[file].file_size if file in self.members else None
 
-    def read(self, file: str) -> bytes:
+    def read(self, file: str) -> bytes | bytearray:
         """The bytes of one file, their CRC checked; raises UserError if they are damaged."""
         info = self.members[file]
         with self._damage(file):
             if info.compress_type not in OURS:
                 return self.zip.read(info)
-            data = self._packed(info)
+            data: bytes | bytearray = self._packed(info)
             if info.compress_type == zipfile.ZIP_DEFLATED:
-                data = bytes(inflate(data, info.file_size, raw=True))
+                data = inflate(data, info.file_size, raw=True)
             _check_sum(info, len(data), isal_zlib.crc32(data))
             return data
 

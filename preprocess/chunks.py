@@ -39,7 +39,7 @@ class Chunk(NamedTuple):
 
 
 def read_array(
-    file: bytes, dataset: h5py.h5d.DatasetID, out: np.ndarray | None = None, *, verified: bool = False
+    file: bytes | bytearray, dataset: h5py.h5d.DatasetID, out: np.ndarray | None = None, *, verified: bool = False
 ) -> np.ndarray:
     """All numbers of `dataset` in native byte order, in `out` (C-contiguous, its shape and dtype) if that is given.
 
@@ -92,7 +92,7 @@ def _check_size(layout: Layout) -> None:
         raise ValueError("its numbers lie in other files")
 
 
-def _plain_chunks(file: bytes, dataset: h5py.h5d.DatasetID, layout: Layout) -> list[Chunk] | None:
+def _plain_chunks(file: bytes | bytearray, dataset: h5py.h5d.DatasetID, layout: Layout) -> list[Chunk] | None:
     """Every chunk, if all are there and plainly (shuffled and) deflated numbers; None if HDF5 had better read them."""
     dtype = layout.dtype
     codes = [code for code, _ in layout.filters]
@@ -146,7 +146,7 @@ def inflate_verified(packed: memoryview, size: int) -> bytearray:
     return inflate(packed[ZLIB_HEADER_BYTES:-ZLIB_SUM_BYTES], size, raw=True)
 
 
-def inflate(packed: memoryview | bytes, size: int, *, raw: bool = False) -> bytearray:
+def inflate(packed: memoryview | bytes | bytearray, size: int, *, raw: bool = False) -> bytearray:
     """The `size` bytes of a zlib stream, its sum checked, or of a `raw` deflated one without header and sum.
 
     Raises ValueError if it is damaged, or holds fewer bytes or more; more are never made.

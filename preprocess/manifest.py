@@ -19,7 +19,7 @@ class ManifestEntry:
     md5: str  # 32 hexadecimal digits, lower case
 
 
-def parse_manifest(data: bytes, label: str) -> dict[str, ManifestEntry]:
+def parse_manifest(data: bytes | bytearray, label: str) -> dict[str, ManifestEntry]:
     """The entries of xfdumanifest.xml by file name; raises UserError, naming `label`, if it can't be understood."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise UserError(

@@ -21,7 +21,7 @@ class Files(Protocol):
     def size(self, file: str) -> int | None:
         """Bytes of a file; None if there is none of that name."""
 
-    def read(self, file: str) -> bytes:
+    def read(self, file: str) -> bytes | bytearray:
         """All bytes of a file that is there; raises UserError if they can't be read."""
 
 
@@ -36,7 +36,7 @@ class Folder:
         path = self.path / file
         return path.stat().st_size if path.is_file() else None
 
-    def read(self, file: str) -> bytes:
+    def read(self, file: str) -> bytes | bytearray:
         """All bytes of a file; raises UserError if they can't be read."""
         try:
             return (self.path / file).read_bytes()
@@ -65,7 +65,7 @@ class Source:
         """Whether the product holds `file`."""
         return self.files.size(file) is not None
 
-    def read(self, file: str) -> bytes:
+    def read(self, file: str) -> bytes | bytearray:
         """The bytes of `file`; raises UserError if it is missing, or isn't what the manifest says."""
         size = self.files.size(file)
         if size is None:
@@ -123,5 +123,5 @@ def _source(path: Path, name: str, files: Files, verify: bool) -> Source:
     return Source(path, name, files, _md5(manifest), entries)
 
 
-def _md5(data: bytes) -> str:
+def _md5(data: bytes | bytearray) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

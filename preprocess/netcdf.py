@@ -40,7 +40,7 @@ class OpenFile:
 
     label: str
     dataset: h5py.File
-    data: bytes  # of the file
+    data: bytes | bytearray  # of the file
     verified: bool  # they are what the manifest says
 
     def has(self, variable: str) -> bool:
