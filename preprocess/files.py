@@ -20,6 +20,7 @@ from preprocess.errors import UserError
 PARTIAL_MARK = ".partial-"
 PARTIAL_NAME = "partial"  # not the name to be: a search of all folders must not find it
 LOCK_NAME = "lock"
+LOCK_FLAGS, LOCK_MODE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
 FOREIGN_IDLE_S = 86_400  # another host's writer whose files have not changed for a day is taken for dead
 LIVING = (errno.EWOULDBLOCK, errno.EACCES)  # what flock says of a lock that someone holds
 
@@ -92,8 +93,10 @@ def clear_leftovers(folder: Path) -> None:
     to another.
     """
     for place in folder.glob(f".*{PARTIAL_MARK}*"):
-        if _host(place) == socket.gethostname() or _is_idle(place):
-            _remove_if_free(place)
+        # What can't be looked at, or cleared, now is the next run's to clear; it must not end this one.
+        with suppress(OSError):
+            if _host(place) == socket.gethostname() or _is_idle(place):
+                _remove_if_free(place)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -120,9 +123,14 @@ def _claim(path: Path) -> tuple[Path, int]:
     while True:
         place = path.parent / f".{path.name}{PARTIAL_MARK}{socket.gethostname()}-{secrets.token_hex(4)}"
         place.mkdir()
-        lock = _open_lock(place)
-        if lock is None:
-            continue
+        try:
+            lock = os.open(place / LOCK_NAME, LOCK_FLAGS, LOCK_MODE)
+        except FileNotFoundError:
+            continue  # one who clears leftovers came between
+        except OSError:
+            with suppress(OSError):
+                place.rmdir()
+            raise
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
@@ -157,7 +165,7 @@ def _is_free(lock: int, place: Path) -> bool:
 def _open_lock(place: Path) -> int | None:
     """A descriptor of the lock in `place`; None if `place` has just gone, or is someone else's."""
     try:
-        return os.open(place / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.open(place / LOCK_NAME, LOCK_FLAGS, LOCK_MODE)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
 

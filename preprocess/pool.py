@@ -142,3 +142,5 @@ def _alone(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
             return _submit(pool, function, item).result()
         except BrokenProcessPool:
             return Outcome(item, error="the worker process died (out of memory, or a crash in a file library)")
+        except Exception as error:  # the item or its value could not be pickled
+            return Outcome(item, error=one_line(error))

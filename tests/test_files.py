@@ -244,6 +244,39 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC])
+def test_a_folder_that_may_be_made_but_holds_no_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """As under a umask, or an access list, that takes the right to write away from its own writer."""
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UserError, match="the output folder can't be written"):
+        writable_folder(tmp_path / "out")
+    assert names(tmp_path / "out") == []
+
+
+def test_leftovers_that_cannot_be_looked_at_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system may have lost a folder that it still lists."""
+    places = [leftover(tmp_path, socket.gethostname())]
+    places.append(places[0].rename(tmp_path / places[0].name.replace("x", "y", 1)))
+    leftover(tmp_path, socket.gethostname())
+    kept, real = [], os.open
+
+    def refuse_once(path: Path, *arguments: int, **options: int | None) -> int:
+        if not kept:
+            kept.append(Path(path).parent)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse_once)
+    clear_leftovers(tmp_path)
+    assert [place for place in places if place.exists()] == kept
+
+
 def test_json_is_strict_and_whole(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"a": [1, None]})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, None]}

@@ -46,6 +46,11 @@ def unpicklable(number: int) -> Callable[[], int]:
     return lambda: number
 
 
+def die_or_unpicklable(number: int) -> Callable[[], int]:
+    die_at_two(number)
+    return unpicklable(number)
+
+
 EXPECTED = {
     1: Outcome(1, value=1),
     2: Outcome(2, value=4),
@@ -93,6 +98,12 @@ def test_a_value_that_cannot_travel_is_that_items_error() -> None:
     (outcome,) = map_items(unpicklable, [1], workers=1)
     assert outcome.value is None
     assert "pickle" in (outcome.error or "")
+
+
+def test_a_value_that_cannot_travel_beside_an_item_that_kills_its_worker() -> None:
+    outcomes = {outcome.item: outcome.error or "" for outcome in map_items(die_or_unpicklable, [2, 1], workers=1)}
+    assert "the worker process died" in outcomes[2]
+    assert "pickle" in outcomes[1]
 
 
 def test_a_consumer_that_stops_ends_the_pool() -> None:
