@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from preprocess.files import whole_file
 from preprocess.flags import check
 from preprocess.level1 import Product
 from preprocess.netcdf import open_file, open_source
+from preprocess.outcome import attempt
 from preprocess.product import find_products, read_product
 from preprocess.scene import Scene
 from preprocess.shard import SUFFIXES, find_shards, read_shard
@@ -49,15 +51,15 @@ def main(config: DescribeConfig) -> int:
     check(len(items) == 1 or not one_file, "png", f"a folder for {len(items)} items", config.png)
     summaries, failed = [], 0
     for item in items:
-        try:
-            summary = describe(item, config.png)
-        except UserError as error:
+        outcome = attempt(partial(describe, png=config.png), item)
+        if outcome.value is None:
             failed += 1
-            log.error("failed: %s", error)
+            told = outcome.error or ""
+            log.error("failed: %s", told if told.startswith(str(item)) else f"{item}: {told}")
             continue
-        summaries.append(summary)
+        summaries.append(outcome.value)
         if not config.json:
-            print("\n".join(summary_lines(summary)))
+            print("\n".join(summary_lines(outcome.value)))
     if config.json:
         print(json.dumps(summaries, allow_nan=False))
     return EXIT_SOME_FAILED if failed else EXIT_DONE

@@ -163,6 +163,20 @@ def test_what_cannot_be_read_is_named_and_the_rest_described(
     assert "b.zip: not a zip" in captured.err
 
 
+def test_a_picture_that_cannot_be_written_costs_that_item_alone(
+    product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard = tmp_path / "shards" / "a.hdf"
+    write_shard(shard, make_scene(read_product(product), convention="reference"))
+    picture = tmp_path / "pictures" / f"{NAME}.png"
+    picture.mkdir(parents=True)
+    arguments = [str(product), str(shard), "--png", str(picture.parent), "--json"]
+    assert run("preprocess.describe", DescribeConfig, main, arguments) == 3
+    captured = capsys.readouterr()
+    assert [item["kind"] for item in json.loads(captured.out)] == ["shard"]
+    assert f"failed: {product}: {picture}: Is a directory" in " ".join(captured.err.split())
+
+
 def test_nothing_to_describe_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("preprocess.describe", DescribeConfig, main, []) == 2
     assert "nothing to describe: name one or more" in capsys.readouterr().err
