@@ -3,10 +3,12 @@
     python benchmarks/conversion.py PRODUCT.SEN3 [--runs 5] [--copies 8] [--scratch FOLDER] [--output FILE]
 
 The figures are of what ../shared/tools/complete_product.py OUT --seed 0 --labels cloud makes. All is timed in one run,
-in turn: every round does each thing once, the first round is not counted, and the median over the rounds is
-told. One process, on one core, files warm in the system's cache. "times" is how often a way goes into the peer's time
-(peer.py; `bands` is the same peer, tightened). Then: the peak memory of a worker, each in a fresh process; and the
-command itself over copies of the product, with one worker and with two. A table on stderr, JSON on stdout.
+in turn: every round does each thing once, the first round is not counted, and the median over the rounds is told. One
+process, on one core, files warm in the system's cache. "times" is how often a way goes into the peer's time (peer.py;
+`bands` is the same peer, tightened). Memory that one way gives back the next must fault in again: so each is also timed
+alone, product after product in a process of its own, as workers do. Then: the peak memory of a worker, each in a fresh
+process; and the command itself over copies of the product, with one worker and with two. A table on stderr, JSON on
+stdout.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "reference": {"convention": "reference"},
 }
 ZIPPED = ("native, from a zip",)
+ALONE = (PEER, NATIVE, "reference")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,6 +79,10 @@ def report_of(product: Path, scratch: Path, runs: int, copies: int) -> dict[str,
         "needed_mb": floor.needed_bytes(product) / 1e6,
         "runs": runs,
         "ways": ways,
+        "alone": {
+            name: measure.in_fresh_process(timed_alone, product, scratch / "alone", name, runs, worker=name != PEER)
+            for name in ALONE
+        },
         "stages": measure.in_fresh_process(timed_stages, product, scratch / "stages", runs),
         "floors": measure.in_fresh_process(timed_floors, product, runs),
         "shard_mb": shard_sizes(scratch / "timed"),
@@ -93,6 +100,12 @@ def timed_ways(product: Path, zipped: Path, scratch: Path, runs: int) -> dict[st
     for name in WAYS:
         work[name] = partial(convert, zipped if name in ZIPPED else product, scratch / name, name)
     return measure.in_turn(work, runs)
+
+
+def timed_alone(product: Path, scratch: Path, way: str, runs: int) -> dict[str, float]:
+    """One way again and again: its memory and caches are its own, as in a worker that has many products to do."""
+    work = partial(peer.convert if way == PEER else partial(convert, way=way), product, scratch / way)
+    return measure.in_turn({way: work}, runs)[way]
 
 
 def convert(product: Path, folder: Path, way: str) -> Path:
@@ -181,6 +194,12 @@ def table(report: dict[str, Any]) -> list[str]:
             f"  {name:32}{found['median_s']:9.3f}{found['fastest_s']:9.3f}{found['cpu_s']:8.3f}{found['times']:7.1f}"
             f"{report['shard_mb'][name]:7.1f}"
         )
+    lines.append("each alone, in a process of its own")
+    lines += [
+        f"  {name:32}{found['median_s']:9.3f}{found['fastest_s']:9.3f}{found['cpu_s']:8.3f}"
+        f"{report['alone'][PEER]['median_s'] / found['median_s']:7.1f}"
+        for name, found in report["alone"].items()
+    ]
     lines.append("native, stage by stage")
     lines += [
         f"  {name:32}{found['median_s']:9.3f}{found['fastest_s']:9.3f}{found['cpu_s']:8.3f}"

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from preprocess.cores import available_cores
+from preprocess.pool import as_workers
 
 T = TypeVar("T")
 
@@ -66,12 +67,17 @@ def in_turn(work: dict[str, Callable[[], object]], runs: int) -> dict[str, dict[
     return {name: summary(found[1:]) for name, found in clocks.items()}
 
 
-def in_fresh_process(function: Callable[..., T], *arguments: Any, one_core: bool = True) -> T:
-    """Call `function` in a new process, on one core with one thread a library unless told; it must be picklable."""
+def in_fresh_process(function: Callable[..., T], *arguments: Any, one_core: bool = True, worker: bool = False) -> T:
+    """Call `function` in a new process, on one core with one thread a library unless told; it must be picklable.
+
+    `worker`: with the settings of a command's own workers.
+    """
     os.environ.update(ONE_THREAD)
     pin = _pin_to_one_core if one_core else None
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=pin) as pool:
-        return pool.submit(function, *arguments).result()
+        with as_workers() if worker else nullcontext():
+            begun = pool.submit(function, *arguments)
+        return begun.result()
 
 
 def _pin_to_one_core() -> None:

@@ -96,6 +96,9 @@ def conversion_table(report: dict[str, Any]) -> str:
             f"| {name} | {found['median_s']:.2f} | {found['cpu_s']:.2f} | {found['times']:.1f} "
             f"| {report['shard_mb'][name]:.0f} | {'' if peak is None else f'{peak:.0f}'} |"
         )
+    alone = {name: found["median_s"] for name, found in report["alone"].items()}
+    told = (f"{name} {seconds:.2f} s ({alone['peer'] / seconds:.1f} times)" for name, seconds in alone.items())
+    lines += ["", f"Each alone in a process of its own, product after product: {', '.join(told)}."]
     lines += [
         "",
         "| native, stage by stage; then what any reader must do | seconds | share of native |",

@@ -24,6 +24,10 @@ __all__ = ["Item", "Outcome", "T", "available_cores", "map_items", "one_line"]
 QUEUE_PER_WORKER = 2
 # A worker is one process a core: libraries that would start a thread for every core in each of them must not.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# Memory that one item gives back, the next would have to fault in again: glibc keeps it instead (mallopt(3)).
+KEPT_MEMORY = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
+KEPT_BYTES = 2**30
+WORKER_SETTINGS = dict.fromkeys(THREADS, "1") | dict.fromkeys(KEPT_MEMORY, str(KEPT_BYTES))
 FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -111,7 +115,7 @@ def _exit_after(sentinel: int) -> None:
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item) -> Future[Outcome[Item, T]]:
     try:
         # Submitting starts the workers, and they must find all this before they import anything.
-        with _as_workers():
+        with as_workers():
             return pool.submit(attempt, function, item)
     except BrokenProcessPool as error:
         failed: Future[Outcome[Item, T]] = Future()
@@ -120,13 +124,13 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[Item], T], item: Item
 
 
 @contextmanager
-def _as_workers() -> Iterator[None]:
-    """Processes started meanwhile give their libraries one thread, unless the user has said how many.
+def as_workers() -> Iterator[None]:
+    """Processes started meanwhile take WORKER_SETTINGS, unless the user has set them otherwise.
 
     Nor do Ctrl-C and SIGTERM, which are for the parent, reach them while they import.
     """
-    added = [name for name in THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
+    added = WORKER_SETTINGS.keys() - os.environ.keys()
+    os.environ.update({name: WORKER_SETTINGS[name] for name in added})
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PARENT)
     try:
         yield

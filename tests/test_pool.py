@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
 import subprocess
 import sys
 import time
@@ -92,6 +94,24 @@ def test_workers_keep_libraries_to_one_thread_unless_the_user_says_otherwise(mon
     outcomes = map_items(threads_allowed, names, workers=2)
     assert {outcome.item: outcome.value for outcome in outcomes} == dict(zip(names, "113", strict=True))
     assert "OMP_NUM_THREADS" not in os.environ  # ours is as it was
+
+
+def page_faults_of_large_arrays(rounds: int) -> int:
+    """Pages that are faulted in where an array of 24 MB is made and given back, again and again."""
+    found = []
+    for _ in range(rounds + 1):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        bytearray(24_000_000)[::4096] = bytes(-(-24_000_000 // 4096))
+        found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return sum(found[1:])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have settings of their own")
+def test_workers_keep_the_memory_that_an_item_gives_back() -> None:
+    """24 MB are 5859 pages of 4 KiB; without the settings each round would fault them in."""
+    (outcome,) = map_items(page_faults_of_large_arrays, [4], workers=1)
+    assert outcome.value is not None
+    assert outcome.value < 1000
 
 
 def test_a_value_that_cannot_travel_is_that_items_error() -> None:

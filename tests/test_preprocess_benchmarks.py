@@ -90,7 +90,8 @@ def test_conversion_measures_every_part(tmp_path: Path) -> None:
     assert ways["native"]["times"] == pytest.approx(ways["peer"]["median_s"] / ways["native"]["median_s"])
     assert set(report["shard_mb"]) == set(ways)
     assert report["peak_memory_mb"].keys() == {"imports alone", *ways} - {"peer", "peer, band by band"}
-    for part in (ways, report["stages"], report["floors"]):
+    assert report["alone"].keys() == {"peer", "native", "reference"}
+    for part in (ways, report["alone"], report["stages"], report["floors"]):
         for found in part.values():
             assert 0 < found["fastest_s"] <= found["median_s"] <= found["slowest_s"]
     assert report["command"]["wall_s"].keys() == {
