@@ -69,9 +69,14 @@ def find_items(path: Path) -> list[Path]:
     """The products and shards at `path`; raises UserError if there are none."""
     if path.suffix in SUFFIXES and path.is_file():
         return [path]
-    if path.is_dir() and not is_product_folder(path) and any(_shard_files(path)):
+    if not path.is_dir() or is_product_folder(path) or not any(_shard_files(path)):
+        return find_products(path)
+    if any(file.suffix == SUFFIXES[0] for file in _shard_files(path)):
         return find_shards(path)
-    return find_products(path)
+    try:  # an .h5 may be anything, such as the table of match-ups beside an archive's zips
+        return find_products(path)
+    except UserError:
+        return find_shards(path)
 
 
 def describe(path: Path, png: Path | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 from tqdm import tqdm
 
@@ -89,10 +90,20 @@ def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers
             yield _alone(function, item)
 
 
+class _Worker(SpawnProcess):
+    """A worker leaves SIGTERM to its parent: an executor that has to end it, and waits for that, must kill it."""
+
+    def terminate(self) -> None:
+        """End the process at once."""
+        self.kill()
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
+
+
 def _executor(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_die_with_the_parent
-    )
+    return ProcessPoolExecutor(workers, mp_context=_Workers(), initializer=_die_with_the_parent)
 
 
 def _die_with_the_parent() -> None:

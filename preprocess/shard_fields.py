@@ -28,9 +28,12 @@ class ShardField:
         return (height, width, self.channels) if self.channels else (height, width)
 
 
+REFS = "top of atmosphere reflectance of S1 to S6; sun zenith taken as 88 degrees at most; 0 where not measured"
+BTS = "brightness temperature of S7 to S9; 270 where there is none (see valid, measured)"
+
 FIELDS = (
-    ShardField("refs", 6, "float32", "1", "top of atmosphere reflectance of S1 to S6"),
-    ShardField("bts", 3, "float32", "K", "brightness temperature of S7 to S9"),
+    ShardField("refs", 6, "float32", "1", REFS),
+    ShardField("bts", 3, "float32", "K", BTS),
     ShardField("rads", 6, "float32", "mW m-2 sr-1 nm-1", "radiance of S1 to S6", optional=True),
     ShardField("bayes", 1, "uint8", "1", "Bayesian cloud label: 255 cloud, 0 clear"),
     ShardField("summary", 1, "uint8", "1", "summary_cloud of confidence_in: 255 cloud, 0 clear"),

@@ -12,7 +12,7 @@ from PIL import Image
 from preprocess.colour import NO_DATA
 from preprocess.command import run
 from preprocess.compose import make_scene
-from preprocess.describe import DescribeConfig, main
+from preprocess.describe import DescribeConfig, find_items, main
 from preprocess.product import read_product
 from preprocess.scene import fit
 from preprocess.shard import write_shard
@@ -52,6 +52,12 @@ def described(capsys: pytest.CaptureFixture[str], *paths: object) -> list[dict]:
     assert run("preprocess.describe", DescribeConfig, main, [*map(str, paths), "--json"]) == 0
     result: list[dict] = json.loads(capsys.readouterr().out)
     return result
+
+
+def test_the_zips_of_an_archive_are_described_and_not_its_table(tmp_path: Path) -> None:
+    zip_product(write_product(tmp_path / "folder"), tmp_path / "archive" / f"{NAME}.zip")
+    (tmp_path / "archive" / "sst_matchups.h5").write_bytes(b"a table")
+    assert [path.name for path in find_items(tmp_path / "archive")] == [f"{NAME}.zip"]
 
 
 @pytest.mark.quick

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from preprocess import pool
 from preprocess.errors import UserError
 from preprocess.pool import Outcome, map_items, one_line
 
@@ -104,6 +107,24 @@ def page_faults_of_large_arrays(rounds: int) -> int:
         bytearray(24_000_000)[::4096] = bytes(-(-24_000_000 // 4096))
         found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     return sum(found[1:])
+
+
+def deaf_to_sigterm(heard: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    heard.set()
+    time.sleep(60)
+
+
+def test_an_executor_can_end_workers_that_leave_sigterm_to_it() -> None:
+    """It terminates them, and waits without end, where one of them died while Ctrl-C was pressed twice."""
+    context = pool._Workers()
+    heard = context.Event()
+    worker = context.Process(target=deaf_to_sigterm, args=(heard,))
+    worker.start()
+    assert heard.wait(30)
+    worker.terminate()
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have settings of their own")
