@@ -22,6 +22,7 @@ import pytest
 
 from preprocess.command import Output, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE
+from tests.products import write_manifest
 from tests.shards import make_published_shard, make_shard, make_shards, product_name
 
 SMALLEST_TRAINING = "--features 2 --patch-size 32 --clip-offset 2 --epochs 1"
@@ -105,6 +106,7 @@ def bad_products(w: Path) -> None:
             path.write_bytes(path.read_bytes()[:2000])
         else:
             rewrite_smaller(broken / "flags_in.nc", "bayes_in")
+            write_manifest(broken)  # which knows no better
 
 
 def rewrite_smaller(path: Path, variable: str) -> None:
