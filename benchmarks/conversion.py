@@ -14,7 +14,6 @@ stdout.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -60,11 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         report = measure.machine() | report_of(options.product, Path(scratch), options.runs, options.copies)
-    text = json.dumps(report, indent=2)
-    if options.output:
-        options.output.write_text(text + "\n")
-    print("\n".join(table(report)), file=sys.stderr)
-    print(text)
+    measure.tell(report, table(report), options.output)
     return 0
 
 

@@ -11,7 +11,6 @@ before cost; with more than one worker the first step up holds their start as we
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -46,11 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         product = options.product or simulated_product(Path(scratch))
         rows = grown(product, Path(scratch), options.counts, options.workers, options.runs)
     report = measure.machine() | {"workers": options.workers, "runs": options.runs, "rows": rows}
-    text = json.dumps(report, indent=2)
-    if options.output:
-        options.output.write_text(text + "\n")
-    print("\n".join(table(report)), file=sys.stderr)
-    print(text)
+    measure.tell(report, table(report), options.output)
     return 0
 
 

@@ -161,6 +161,15 @@ def run_convert(products: Path, output: Path, workers: int) -> dict[str, Any]:
     return found
 
 
+def tell(report: dict[str, Any], lines: list[str], output: Path | None) -> None:
+    """Print the table to stderr and the report as JSON to stdout; write that to `output` too, if given."""
+    text = json.dumps(report, indent=2)
+    if output:
+        output.write_text(text + "\n")
+    print("\n".join(lines), file=sys.stderr)
+    print(text)
+
+
 def machine() -> dict[str, Any]:
     """When, and on what, the figures were taken; "load" is how many processes ran already (of the last minute)."""
     return {
