@@ -41,10 +41,10 @@ def run_epochs(
     """
 
     def watch(name: str, source: PatchSource) -> Watch:
-        return Watch(name, len(source), plan.global_batch, plan.bar, lambda: programs.agree(asked()))
+        return Watch(name, len(source), plan.global_batch, plan.bar, lambda: programs.vote(int(asked())))
 
     for epoch in range(done + 1, plan.epochs + 1):
-        if bool(programs.agree(asked())):  # a pass of one step never sees it
+        if bool(programs.vote(int(asked()))):  # a pass of one step never sees it
             raise StoppedOnRequest
         order = permutation(len(plan.train), plan.seed, epoch)
         train_batches = batches(plan.train, _slots(plan, order))

@@ -20,6 +20,13 @@ BT_OFFSET_K = 270.0
 BT_SCALE_K = 22.0
 REFLECTANCE_OFFSET = 0.5
 
+# Training keeps a normalised channel as int16 counts q and gives it back as q * step + centre: of powers of two and
+# whole numbers, so that float32 holds every value exactly, whatever the order or fusion of the arithmetic.
+REFLECTANCE_STEP, REFLECTANCE_CENTRE = 2.0**-13, 3.0  # normalised; reflectance -0.5 to 7.5 in steps of 0.00012
+BT_STEP, BT_CENTRE = 2.0**-12, 0.0  # normalised; 94 K to 446 K in steps of 0.0054 K
+STEPS = np.array([REFLECTANCE_STEP] * REFLECTANCE_CHANNELS + [BT_STEP] * TEMPERATURE_CHANNELS, np.float32)
+CENTRES = np.array([REFLECTANCE_CENTRE] * REFLECTANCE_CHANNELS + [BT_CENTRE] * TEMPERATURE_CHANNELS, np.float32)
+
 
 def image(refs: Array, bts: Array) -> Any:
     """Normalise and stack the channels: reflectances S1-S6, then brightness temperatures S7-S9.
@@ -31,6 +38,13 @@ def image(refs: Array, bts: Array) -> Any:
         return _numpy_image(refs, np.asarray(bts))
     channels = [refs - REFLECTANCE_OFFSET, (bts - BT_OFFSET_K) / BT_SCALE_K]
     return jax.numpy.concatenate([channel.astype(np.float32) for channel in channels], axis=-1)
+
+
+def quantise(normalised: NDArray[np.float32]) -> NDArray[np.int16]:
+    """The counts of normalised channels (..., 9), rounded to the nearest and held at the ends of int16."""
+    counts = np.rint((normalised - CENTRES) / STEPS)
+    limits = np.iinfo(np.int16)
+    return np.clip(counts, limits.min, limits.max, out=counts).astype(np.int16)
 
 
 def label(bayes: Array) -> Any:

@@ -30,7 +30,7 @@ class Programs:
     test: Callable[[TrainState, Any], tuple[TrainState, Sums]]  # returns the state as it is
     finite: Callable[[TrainState], jax.Array]
     place: Callable[[Patch], Any]  # this host's part of a batch -> the global batch
-    agree: Callable[[bool], jax.Array]  # whether any process says so
+    vote: Callable[[int], jax.Array]  # the greatest number that any process gives
 
 
 def make_programs(config: TrainConfig, mesh: Mesh) -> Programs:
@@ -56,12 +56,12 @@ def make_programs(config: TrainConfig, mesh: Mesh) -> Programs:
         test=lambda state, batch: (state, evaluate(state.params, batch)),
         finite=jax.jit(all_finite, out_shardings=same),
         place=lambda batch: to_global(mesh, batch),
-        agree=_agreement(mesh),
+        vote=_vote(mesh),
     )
 
 
-def _agreement(mesh: Mesh) -> Callable[[bool], jax.Array]:
-    """A vote without waiting: the answer is an array on the devices, as a step's sums are."""
-    any_of = jax.jit(jnp.any, in_shardings=batch_sharding(mesh), out_shardings=replicated(mesh))
+def _vote(mesh: Mesh) -> Callable[[int], jax.Array]:
+    """A vote without waiting: the answer is an int32 scalar on the devices, as a step's sums are."""
+    highest = jax.jit(jnp.max, in_shardings=batch_sharding(mesh), out_shardings=replicated(mesh))
     local = len(mesh.local_devices)
-    return lambda says: any_of(to_global(mesh, {"says": np.full(local, says)})["says"])
+    return lambda says: highest(to_global(mesh, {"says": np.full(local, says, np.int32)})["says"])

@@ -26,6 +26,7 @@ class TrainState(NamedTuple):
     params: Params
     opt_state: Any
     step: jax.Array  # int32, batches learnt from
+    ema: Params | None = None  # running mean of the parameters, where one is kept
 
 
 def init_state(params: Params, optimiser: optax.GradientTransformation) -> TrainState:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -25,8 +23,9 @@ from jaxmask.data import open_patches
 from jaxmask.epochs import Plan, epoch_message, run_epochs
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.machine import this_machine
-from jaxmask.mesh import choose_launch, make_mesh, start_distributed, use_cpu_only
+from jaxmask.mesh import make_mesh
 from jaxmask.model import CHECKPOINTS_NAME
+from jaxmask.processes import is_first, join_others, meet, others_may_fail
 from jaxmask.programs import Programs, make_programs
 from jaxmask.record import INPUT_KINDS, RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
 from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, write_parameters, write_results
@@ -61,17 +60,9 @@ class Task:
 
 def main(command: TrainCommand) -> int:
     """Train until --epochs are done, going on with what the model folder holds; return 0, 3, or 75 if asked to stop."""
-    _join_others(command)
-    try:
+    join_others(command)
+    with others_may_fail():
         return _train_together(command)
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"process {jax.process_index()} lost another process of this training, whose own messages say why "
-            f"({reason}); run all of them again to go on from the last finished epoch"
-        ) from error
 
 
 def _train_together(command: TrainCommand) -> int:
@@ -89,23 +80,10 @@ def _train_together(command: TrainCommand) -> int:
     return _conclude(command, task, epochs, resumed)
 
 
-def _join_others(config: TrainConfig) -> None:
-    """Become one of the processes that train together, before any device is touched; only the first one talks."""
-    if config.cpu_only:
-        use_cpu_only()
-    jax.config.update("jax_enable_preemption_service", False)  # it would replace our signal handlers
-    launch = choose_launch(os.environ, config.coordinator, config.num_processes, config.process_id)
-    start_distributed(launch)
-    if not _is_first():
-        log.setLevel(logging.ERROR)
-    if launch.notice:
-        log.warning("%s", launch.notice)
-
-
 def _open_task(command: TrainCommand, mesh: Mesh) -> Task:
     """Find and divide the products; UserError unless all processes find the same."""
     data = open_training_set(command.shards, command.patch_size, command.mix, quiet=not _shows_bars(command))
-    split = split_products(data.names, command.train_split, command.split_by, command.seed)
+    split = split_products(data.names, command.train_split, command.split_by, command.split_seed)
     global_batch = global_batch_size(command, mesh.size)
     record = make_record(command, global_batch, data, split)
     agreed = [record[name] for name in (*INPUT_KINDS, "collections", "split", "global_batch_size", "versions")]
@@ -134,15 +112,15 @@ def _prepare_folder(command: TrainCommand, task: Task) -> list[Epoch]:
             raise UserError(f"{checkpoints} has no {RECORD_NAME} beside it: put it back, or start anew by --overwrite")
         check_same_task(command.model, recorded, command, task.record)
         history = read_history(command.model)
-    _meet("the model folder has been read")
-    if _is_first():
+    meet("the model folder has been read")
+    if is_first():
         writable_folder(command.model)
         if not begun:
             shutil.rmtree(checkpoints, ignore_errors=True)
             for name in (HISTORY_NAME, RESULTS_NAME, PARAMETERS_NAME):
                 (command.model / name).unlink(missing_ok=True)
         write_record(command.model, task.record)
-    _meet("the model folder is ready")
+    meet("the model folder is ready")
     return history
 
 
@@ -166,12 +144,12 @@ def _train(
             "or start anew by --overwrite"
         )
     log.info("%s", _beginning(task, plan, count_parameters(state.params), done))
-    if len(history) > done and _is_first():
+    if len(history) > done and is_first():
         write_history(command.model, history[:done])
     steps, history = step_count(len(plan.train), plan.global_batch), history[:done]
     for now, line in run_epochs(plan, programs, state, done, asked):
         history.append(line)
-        if _is_first():
+        if is_first():
             write_history(command.model, history)  # before the checkpoint: on resume what is too much is cut off
         checkpoints.save(line["epoch"] * steps, now, {"epoch": line["epoch"], "batch": 0}, line["test"])
         log.info("%s", epoch_message(line, plan.epochs))
@@ -204,7 +182,7 @@ def _beginning(task: Task, plan: Plan, parameters: int, done: int) -> str:
 
 def _conclude(command: TrainCommand, task: Task, epochs: list[Epoch], resumed: int) -> int:
     """Write results and parameters of the run, and print its summary, once for all processes."""
-    if not _is_first():
+    if not is_first():
         return EXIT_SOME_FAILED if task.data.failures else EXIT_DONE
     machine = this_machine()
     write_results(command.model, results_row(command, task.global_batch, machine, epochs))
@@ -224,17 +202,8 @@ def _conclude(command: TrainCommand, task: Task, epochs: list[Epoch], resumed: i
     return finish(command, summary, task.data.failures, command.model)
 
 
-def _is_first() -> bool:
-    return jax.process_index() == 0
-
-
 def _shows_bars(config: TrainConfig) -> bool:
-    return _is_first() and not config.quiet
-
-
-def _meet(what: str) -> None:
-    """Wait for all processes."""
-    multihost_utils.sync_global_devices(what)
+    return is_first() and not config.quiet
 
 
 if __name__ == "__main__":

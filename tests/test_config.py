@@ -56,8 +56,8 @@ def test_json_and_back() -> None:
 
 
 def test_json_of_a_later_version_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match="hold ema, which"):
-        from_json(to_json(TrainConfig()) | {"ema": 0.99})
+    with pytest.raises(UserError, match="hold soup, which"):
+        from_json(to_json(TrainConfig()) | {"soup": 0.99})
 
 
 @pytest.mark.parametrize(
