@@ -97,8 +97,8 @@ def time_training(options: argparse.Namespace) -> dict[str, Any]:
     mesh = make_mesh()
     clip = min(15, options.patch // 2 - 1)
     config = TrainConfig(features=options.features, patch_size=options.patch, clip_offset=clip)
-    programs = make_programs(config, mesh)
     count = options.batch * jax.device_count()
+    programs = make_programs(config, mesh, global_batch=count, steps_per_epoch=options.steps)
     batch = programs.place(random_batch(count, options.patch))
     state = programs.init()
 

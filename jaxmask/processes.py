@@ -20,6 +20,8 @@ def join_others(config: TrainConfig) -> None:
     """Become one of the processes that train together, before any device is touched; only the first one talks."""
     if config.cpu_only:
         use_cpu_only()
+    if config.precision == "float64":
+        jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_enable_preemption_service", False)  # it would replace our signal handlers
     launch = choose_launch(os.environ, config.coordinator, config.num_processes, config.process_id)
     start_distributed(launch)

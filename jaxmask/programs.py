@@ -33,8 +33,11 @@ class Programs:
     vote: Callable[[int], jax.Array]  # the greatest number that any process gives
 
 
-def make_programs(config: TrainConfig, mesh: Mesh) -> Programs:
-    """Build the functions of a training under `config` on `mesh`; they compile at their first call."""
+def make_programs(config: TrainConfig, mesh: Mesh, *, global_batch: int, steps_per_epoch: int) -> Programs:
+    """Build the functions of a training under `config` on `mesh`; they compile at their first call.
+
+    global_batch: patches a step over all devices and parts; steps_per_epoch: those of training, for the schedule.
+    """
     graphdef, _ = structure(config.features)
     optimiser = keras_adam(config.learning_rate)
     same, divided = replicated(mesh), batch_sharding(mesh)

@@ -69,7 +69,9 @@ def _train_together(command: TrainCommand) -> int:
     mesh = make_mesh()
     task = _open_task(command, mesh)
     history = _prepare_folder(command, task)
-    programs, plan = make_programs(command, mesh), _plan(command, task)
+    plan = _plan(command, task)
+    steps = step_count(len(plan.train), task.global_batch)
+    programs = make_programs(command, mesh, global_batch=task.global_batch, steps_per_epoch=steps)
     with stop_on_signals() as request, open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
         try:
             epochs, resumed = _train(command, task, plan, programs, checkpoints, history, lambda: request.asked)

@@ -268,7 +268,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(
 def test_parameters_that_overflow_end_the_run_before_they_are_saved(shards: Path) -> None:
     opened = open_training_set(shards, 32, quiet=True)
     patches = open_patches(opened.shards[:1], 32, "host", quiet=True)
-    programs = make_programs(TrainConfig(features=2, patch_size=32, clip_offset=4), make_mesh())
+    programs = make_programs(
+        TrainConfig(features=2, patch_size=32, clip_offset=4), make_mesh(), global_batch=BATCH, steps_per_epoch=3
+    )
     overflown = replace(programs, finite=lambda state: all_finite({"weights": jnp.array([1.0, jnp.inf]), "step": 3}))
     with pytest.raises(UserError, match="epoch 1: its last step made a parameter infinite or not a number"):
         next(run_epochs(Plan(2, 0, BATCH, patches, None, False), overflown, programs.init(), 0, lambda: False))
@@ -278,7 +280,9 @@ def test_parameters_that_overflow_end_the_run_before_they_are_saved(shards: Path
 def test_a_wish_to_stop_is_granted_where_an_epoch_is_one_step(shards: Path) -> None:
     # The sums of a pass's last step, and the vote with them, are fetched when its epoch is over.
     patches = open_patches(open_training_set(shards, 32, quiet=True).shards[:1], 32, "host", quiet=True)
-    programs = make_programs(TrainConfig(features=2, patch_size=32, clip_offset=4), make_mesh())
+    programs = make_programs(
+        TrainConfig(features=2, patch_size=32, clip_offset=4), make_mesh(), global_batch=BATCH, steps_per_epoch=3
+    )
     asked = []
     epochs = run_epochs(Plan(3, 0, BATCH, patches, patches, False), programs, programs.init(), 0, lambda: bool(asked))
     assert next(epochs)[1]["epoch"] == 1
@@ -325,7 +329,9 @@ def test_underscores_and_bad_values(shards: Path, tmp_path: Path, capsys: pytest
 
 def test_each_function_is_compiled_once_and_arrays_lie_where_they_should(shards: Path) -> None:
     mesh = make_mesh()
-    programs = make_programs(TrainConfig(features=2, patch_size=32, clip_offset=4), mesh)
+    programs = make_programs(
+        TrainConfig(features=2, patch_size=32, clip_offset=4), mesh, global_batch=BATCH, steps_per_epoch=3
+    )
     opened = open_training_set(shards, 32, quiet=True)
     patches = open_patches(opened.shards, 32, "host", quiet=True)
     test = open_patches(opened.shards[:1], 32, "host", quiet=True)
