@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 
 from jaxmask.pixels import CHANNELS
 
@@ -80,9 +81,10 @@ def layer_paths() -> tuple[tuple[str, ...], ...]:
     return (*encoder, *bottom, *decoder, ("head",))
 
 
-def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array) -> jax.Array:
-    """Logits (B, H, W, 1) float32 of normalised images (B, H, W, 9) float32.
+def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """Logits (B, H, W, 1) of normalised images (B, H, W, 9), computed in `dtype`.
 
+    Parameters and images are cast to it first; logits are float32 whatever `dtype`, but float64 under float64.
     Raises ValueError if H or W is no multiple of 8, or the channels are not 9.
     """
     _, height, width, channels = images.shape
@@ -91,7 +93,9 @@ def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array) -> jax.Arra
             f"images must have height and width that are multiples of {SIZE_MULTIPLE} and {CHANNELS} channels; "
             f"found {images.shape}"
         )
-    return nnx.merge(graphdef, _list_keys(params))(images)
+    cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), _list_keys(params))
+    logits = nnx.merge(graphdef, cast)(jnp.asarray(images, dtype))
+    return logits.astype(jnp.float64 if logits.dtype == jnp.float64 else jnp.float32)
 
 
 def count_parameters(params: Params) -> int:
