@@ -27,6 +27,7 @@ from preprocess.command import Failure, finish, run
 from preprocess.errors import UserError
 from preprocess.files import writable_folder
 from preprocess.flags import Parallel, check
+from preprocess.members import Verify
 from preprocess.pool import map_items, one_line
 from preprocess.scene import Scene
 from preprocess.shard import read_info
@@ -60,8 +61,9 @@ class InferConfig(Parallel):
     """Write a quicklook NAME.png beside each mask."""
     force: bool = False
     """Take shards of another convention, calibration or regridding than the model's."""
-    verify: Literal["md5", "none"] = "md5"
-    """Compare the files of raw products with the MD5 sums in their manifests, or trust the disk."""
+    verify: Verify = "bytes"
+    """What the files of raw products must agree with. bytes: the manifest's sizes, and the manifest's MD5 sums in a
+    folder, the zip's own CRC-32 sums in a zip; md5: the manifest's sizes and MD5 sums in both; none: no manifest."""
     overwrite: bool = False
     """Replace masks of another model or of other flags."""
     cpu_only: bool = False
@@ -99,12 +101,10 @@ def main(config: InferConfig) -> int:
 
 def predict_all(config: InferConfig, model: Model, paths: list[Path], settings: dict[str, Any]) -> list[Failure]:
     """Read ahead, predict and write one scene after the other; what could not be done, and why."""
-    wanted = Wanted(
-        model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify == "md5"
-    )
+    wanted = Wanted(model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify)
     reader = partial(load_scene, wanted=wanted)
     workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
-    predict, part = predictor(config, model), part_finder(model.train_products, model.test_products)
+    predict, part = predictor(config, model), part_finder(model.split)
     failures, done = [], dict[str, Path]()
     outcomes = map_items(reader, paths, workers=workers, scheduler=config.scheduler, label="infer", quiet=config.quiet)
     for outcome in outcomes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from preprocess.calibration import nadir_calibration
 from preprocess.compose import make_scene, regrid_of
 from preprocess.errors import UserError
+from preprocess.members import Verify
 from preprocess.names import SUFFIX
 from preprocess.product import find_products, read_product
 from preprocess.scene import Scene, SceneInfo
@@ -29,7 +30,7 @@ class Wanted:
     calibration: str  # in the words of preprocess.calibration: "none", "notice", or a user's factors themselves
     regridding: str  # as SceneInfo.regridding
     force: bool = False
-    verify: bool = True  # raw products, by the MD5 sums of their manifests
+    verify: Verify = "bytes"  # what the files of raw products must agree with
 
 
 def find_scenes(path: Path) -> list[Path]:

@@ -38,7 +38,7 @@ class Converted:
     path: Path
     reused: bool
     labelled: bool
-    verified: bool
+    verified: bool  # by any sums
     rows_cropped: int
     columns_cropped: int
     classes: ClassCounts
@@ -89,7 +89,7 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
                 return _converted(shard, info, reused=True)
     views = views_of(config)
     product = read_product(
-        path, positions=config.regrid == "neighbours", oblique="oblique" in views, verify=config.verify == "md5"
+        path, positions=config.regrid == "neighbours", oblique="oblique" in views, verify=config.verify
     )
     scene = make_scene(
         product,
@@ -137,7 +137,7 @@ def _converted(shard: Path, info: SceneInfo, *, reused: bool) -> Converted:
         shard,
         reused,
         info.labelled,
-        info.verified,
+        bool(info.verified),
         info.rows_cropped,
         info.columns_cropped,
         recorded_counts(info),
@@ -189,7 +189,7 @@ def _notes(
     told = (
         (counts["unlabelled"], f"unlabelled ({label} never computed: not for training)"),
         (counts["cropped"], f"cropped ({', '.join(sides)})"),
-        (counts["unverified"], f"not checked against MD5 sums ({why})"),
+        (counts["unverified"], f"not checked against a manifest ({why})"),
     )
     notes = [f"{count} {words}" for count, words in told if count]
     return notes + ([f"the label never changes over {', '.join(constant)}"] if constant else [])

@@ -14,6 +14,7 @@ from preprocess.compose import REFERENCE_REGRIDDING
 from preprocess.errors import UserError
 from preprocess.flags import Parallel, check
 from preprocess.labels import parse_label_rule
+from preprocess.members import Verify
 from preprocess.scene import REFERENCE_HEIGHT, REFERENCE_WIDTH, SceneInfo
 
 NATIVE_SHAPE = "native"
@@ -51,8 +52,10 @@ class ConvertConfig(Parallel):
     """Store the oblique view too, laid on the nadir grid (experimental)."""
     rads: bool = False
     """Store the radiances too (mW m-2 sr-1 nm-1), as the original does."""
-    verify: Literal["md5", "none"] = "md5"
-    """Compare every file read with its MD5 sum in the product's manifest, or trust the disk."""
+    verify: Verify = "bytes"
+    """What every file read must agree with. bytes: the manifest's size, and one sum of every byte: the manifest's MD5
+    in a folder, the zip's own CRC-32 in a zip, which finds what storing or sending damaged. md5: the manifest's size
+    and MD5 in both, which also finds what was another file before it was zipped. none: no manifest."""
     overwrite: bool = False
     """Make shards again that are there with other settings."""
 

@@ -89,7 +89,7 @@ def describe(path: Path, png: Path | None = None) -> dict[str, Any]:
         summary = summarise_scene(shard)
         scene = shard if png else None
     else:
-        product = read_product(path, cloud=True)
+        product = read_product(path, cloud=True, verify="md5")
         summary = summarise_product(product) | {"processor": processor_version(path)}
         scene = _native_scene(product) if png else None
     if png and scene:

@@ -170,7 +170,7 @@ class Product:
     grid_1km: Grid
     grid_tie: Grid
     manifest_md5: str = ""  # of xfdumanifest.xml, which holds the MD5 of every file; "" without one
-    verified: bool = False  # every file read has the MD5 sum that the manifest gives
+    verified: str = ""  # by what sums every file read is what the manifest lists: "md5", "crc32" of its zip, or ""
     detector: np.ndarray | None = None  # (2R, 2C) u1, 255 unknown; read only where detectors' irradiances differ
     positions: Positions | None = None  # read only for regridding by neighbours
     oblique: Oblique | None = None  # read only if asked for

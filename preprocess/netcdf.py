@@ -16,9 +16,9 @@ import numpy as np
 from preprocess.chunks import DAMAGE, MAX_ARRAY_BYTES, read_array
 from preprocess.errors import UserError
 from preprocess.level1 import FlagField, Grid, Packed
-from preprocess.members import Source, damaged, open_source
+from preprocess.members import Source, Verify, damaged, open_source
 
-__all__ = ["OpenFile", "Source", "open_file", "open_source"]
+__all__ = ["OpenFile", "Source", "Verify", "open_file", "open_source"]
 
 # The netCDF library writes a dimension that has no variable as a dataset whose NAME starts so.
 BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable"
@@ -41,7 +41,7 @@ class OpenFile:
     label: str
     dataset: h5py.File
     data: bytes | bytearray  # of the file
-    verified: bool  # they are what the manifest says
+    verified: bool  # they have the MD5 sum that the manifest gives
 
     def has(self, variable: str) -> bool:
         """Whether the file holds `variable`."""
@@ -172,7 +172,7 @@ def open_file(source: Source, file: str) -> Iterator[OpenFile]:
     except DAMAGE as error:
         raise damaged(label, error) from error
     with dataset:
-        yield OpenFile(label, dataset, data, source.verified)
+        yield OpenFile(label, dataset, data, source.verified == "md5")
 
 
 def _open_inside(file: h5py.File, name: str) -> h5py.h5d.DatasetID | None:

@@ -11,7 +11,7 @@ from preprocess.errors import UserError
 from preprocess.irradiance import read_irradiance
 from preprocess.level1 import SOLAR_CHANNELS, THERMAL_CHANNELS, FlagField, Grid, Product
 from preprocess.names import SUFFIX, parse_name
-from preprocess.netcdf import OpenFile, Source, open_file, open_source
+from preprocess.netcdf import OpenFile, Source, Verify, open_file, open_source
 from preprocess.oblique import read_oblique
 from preprocess.positions import read_orphans, read_positions
 from preprocess.sources import find_products
@@ -35,12 +35,12 @@ Fields = dict[str, Any]
 
 
 def read_product(
-    path: Path, *, positions: bool = False, oblique: bool = False, cloud: bool = False, verify: bool = True
+    path: Path, *, positions: bool = False, oblique: bool = False, cloud: bool = False, verify: Verify = "bytes"
 ) -> Product:
     """Read a .SEN3 folder, or a zip holding one without unpacking it; each file is read whole, and let go.
 
-    With `verify`, each must have the size and MD5 sum that the product's manifest gives; a product without a
-    manifest is read too, and is not `verified`. `positions` and `oblique` read what regridding by neighbours and the
+    `verify` (members.Verify) tells what each must agree with; a product without a manifest is read too, and is not
+    `verified`. `positions` and `oblique` read what regridding by neighbours and the
     oblique view need, `cloud` the tests of cloud_in, which no scene needs. Raises UserError naming the file and
     variable if one is missing, damaged, or of the wrong shape or kind.
     """

@@ -39,7 +39,7 @@ class SceneInfo:
     irradiances: tuple[float, ...]  # S1..S6, mW m-2 nm-1
     sun_distance_au: float  # NaN if unknown; recorded, not applied
     manifest_md5: str = ""  # of the product's manifest: tells another version of the same name; "" if unknown
-    verified: bool = False  # every file read had the MD5 sum of the manifest
+    verified: str = ""  # by what sums every file read was what the manifest lists: "md5", "crc32" of its zip, or ""
     columns_cropped: int = 0
     calibration_factors: tuple[float, ...] = ()  # what the radiances of S1..S6 were multiplied by
     views: str = "nadir"  # or "nadir,oblique"

@@ -39,6 +39,8 @@ def read_info(file: h5py.File, path: Path) -> SceneInfo:
     for field in dataclasses.fields(SceneInfo):
         if field.name in file.attrs:
             values[field.name] = _plain(file.attrs[field.name])
+            if field.name == "verified" and isinstance(values["verified"], bool):
+                values["verified"] = "md5" if values["verified"] else ""  # as versions wrote that knew no other sums
         elif field.default is dataclasses.MISSING:
             raise UserError(f"{path}: no attribute '{field.name}'; convert it again")
     return SceneInfo(**values)

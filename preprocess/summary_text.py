@@ -8,6 +8,11 @@ from typing import Any
 
 WIDTH = 80
 TITLE_WIDTH = 14
+CHECKED = {  # by what SceneInfo.verified says
+    "md5": "every file read has its size and MD5 sum in the manifest",
+    "crc32": "every file read has its size in the manifest and its CRC-32 sum in the zip",
+    "": "not compared with a manifest",
+}
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -27,7 +32,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
 def _about_product(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("baseline", f"collection {summary['collection']}, processor {summary.get('processor') or 'unknown'}"),
-        ("checksums", _checked(summary)),
+        ("checksums", CHECKED[summary["verified"]]),
     ]
 
 
@@ -56,15 +61,11 @@ def _about_shard(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("baseline", f"collection {summary['collection']}"),
         ("grid", "; ".join([f"1 km: {size}", *cropped, where])),
         ("made by", made),
-        ("checksums", _checked(summary)),
+        ("checksums", CHECKED[summary["verified"]]),
     ]
     if summary["oblique_valid_share"] is not None:
         found.append(("oblique", f"S8 and S9 valid on {_percent(summary['oblique_valid_share'])} of pixels"))
     return found
-
-
-def _checked(summary: dict[str, Any]) -> str:
-    return "every file read has its MD5 sum in the manifest" if summary["verified"] else "not compared with a manifest"
 
 
 def _about_both(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -296,11 +296,19 @@ def test_a_file_changed_since_its_manifest_was_written_is_found_unless_told_not_
     assert command(product, tmp_path / "hdf") == 3
     assert "S8_BT_in.nc" in capsys.readouterr().err
     assert command(product, tmp_path / "hdf", "--verify", "none") == 0
-    assert "1 not checked against MD5 sums (as asked)" in capsys.readouterr().err
+    assert "1 not checked against a manifest (as asked)" in capsys.readouterr().err
     assert not read_info(tmp_path / "hdf" / BOTH[0]).verified
     assert command(products / f"{NAME}.SEN3", tmp_path / "sound") == 0
-    assert "MD5" not in capsys.readouterr().err
-    assert read_info(tmp_path / "sound" / BOTH[0]).verified
+    assert "not checked" not in capsys.readouterr().err
+    assert read_info(tmp_path / "sound" / BOTH[0]).verified == "md5"
+
+
+@pytest.mark.parametrize(("flags", "sums"), [((), "crc32"), (("--verify", "md5"), "md5"), (("--verify", "none"), "")])
+def test_a_shard_tells_by_what_sums_the_files_of_its_zip_were_checked(
+    tmp_path: Path, products: Path, flags: tuple[str, ...], sums: str
+) -> None:
+    assert command(zip_product(products / f"{NAME}.SEN3", tmp_path / "x.zip"), tmp_path / "hdf", *flags) == 0
+    assert read_info(tmp_path / "hdf" / BOTH[0]).verified == sums
 
 
 def test_shards_of_before_some_settings_were_recorded_are_reused(

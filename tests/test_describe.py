@@ -121,7 +121,7 @@ def test_the_text_for_people_names_what_matters(
         "day 75 %, twilight 25 %, night 0 %",
         "summary_cloud 54.55 % of valid pixels, label 13.64 % of labelled ones",
         "collection 002, processor unknown",
-        "checksums every file read has its MD5 sum in the manifest",
+        "checksums every file read has its size and MD5 sum in the manifest",
         "S8 and S9 valid on 91.67 % of pixels; cosmetic 12.5 %",
         "S8 283.73 293.73 284.18 91.67 % 79.17 % K",
         "S5 to S6 flagged saturation 25 %",

@@ -20,6 +20,7 @@ from jaxmask.model import Model
 from jaxmask.pixels import image
 from jaxmask.predict import predict_scene
 from jaxmask.scene_source import Wanted, find_scenes, load_scene
+from jaxmask.split import Split
 from preprocess.command import run
 from preprocess.convert import ConvertConfig
 from preprocess.convert import main as convert
@@ -43,9 +44,8 @@ def small_model(seed: int = 1, **changes: Any) -> Model:
         positive_weight=0.5,
         digest=f"digest{seed}",
         source="test",
-        train_products=(product_name(0),),
-        test_products=(product_name(1),),
         patch_size=64,
+        split=Split(train=(product_name(0),), test=(product_name(1),)),
     )
     return replace(model, **changes)
 
@@ -323,10 +323,10 @@ def test_a_raw_product_is_regridded_as_the_model_learnt(tmp_path: Path, monkeypa
     scene = make_scene(product_name(0))
     monkeypatch.setattr(scene_source, "read_product", lambda path, **flags: asked.update(flags))
     monkeypatch.setattr(scene_source, "make_scene", lambda product, **flags: asked.update(flags) or scene)
-    load_scene(tmp_path / "x.SEN3", Wanted("native", "none", "neighbours", verify=False))
-    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("neighbours", True, False)
+    load_scene(tmp_path / "x.SEN3", Wanted("native", "none", "neighbours", verify="none"))
+    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("neighbours", True, "none")
     load_scene(tmp_path / "x.SEN3", Wanted("reference", "none", "resize"))
-    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("mean", False, True)
+    assert (asked["regrid"], asked["positions"], asked["verify"]) == ("mean", False, "bytes")
 
 
 def test_shards_of_another_regridding_or_calibration_are_refused_unless_forced(tmp_path: Path) -> None:

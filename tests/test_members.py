@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import netCDF4
@@ -15,7 +17,7 @@ import pytest
 from preprocess.archive import MAX_FILE_BYTES
 from preprocess.errors import UserError
 from preprocess.level1 import Product
-from preprocess.members import open_source
+from preprocess.members import Verify, open_source
 from preprocess.product import REQUIRED_FILES, read_product
 from preprocess.sources import MANIFEST
 from tests.products import NAME, product_files, write_manifest, write_product, zip_product
@@ -49,12 +51,58 @@ def test_a_file_that_is_not_what_the_manifest_says_is_named_with_both_sums(copy:
     found = hashlib.md5(file.read_bytes()).hexdigest()
     path = zip_product(copy, copy.parent / "x.zip") if zipped else copy
     with pytest.raises(UserError) as raised:
-        read_product(path)
+        read_product(path, verify="md5")
     assert str(raised.value) == (
         f"{path}: S2_radiance_an.nc can't be read: truncated or damaged (its MD5 sum is {found}; "
         f"the manifest says {said}); fetch the product again"
     )
-    assert not read_product(path, verify=False).verified
+    assert not read_product(path, verify="none").verified
+    assert read_product(zip_product(copy, copy.parent / "x.zip")).verified == "crc32"  # which is of what was zipped
+
+
+@pytest.mark.parametrize(
+    ("zipped", "verify", "sums"),
+    [
+        (False, "bytes", "md5"), (False, "md5", "md5"), (False, "none", ""),
+        (True, "bytes", "crc32"), (True, "md5", "md5"), (True, "none", ""),
+    ],
+)  # fmt: skip
+def test_a_product_tells_by_what_sums_it_was_checked(
+    folder: Path, product: Product, tmp_path: Path, zipped: bool, verify: Verify, sums: str
+) -> None:
+    path = zip_product(folder, tmp_path / "x.zip") if zipped else folder
+    assert_same(read_product(path, verify=verify), replace(product, verified=sums))
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("verify", ["bytes", "md5", "none"])
+def test_a_byte_of_a_zip_changed_since_it_was_zipped_is_found_by_its_own_sum(
+    folder: Path, tmp_path: Path, verify: Verify
+) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as opened:  # stored, so that no stream of deflate breaks first
+        for file in folder.iterdir():
+            opened.write(file, f"{folder.name}/{file.name}")
+    data, radiances = bytearray(path.read_bytes()), (folder / "S2_radiance_an.nc").read_bytes()
+    data[data.index(radiances) + len(radiances) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(
+        UserError, match=r"S2_radiance_an\.nc is truncated or damaged in it .* CRC \w{8}; the zip's dir"
+    ):
+        read_product(path, verify=verify)
+
+
+def test_a_file_of_another_size_or_unlisted_is_found_in_a_zip_by_the_manifest(copy: Path) -> None:
+    with (copy / "flags_in.nc").open("ab") as file:
+        file.write(b"more")
+    size = (copy / "flags_in.nc").stat().st_size
+    path = zip_product(copy, copy.parent / "x.zip")
+    with pytest.raises(UserError, match=rf"flags_in.nc .*it has {size} bytes; the manifest says {size - 4}\)"):
+        read_product(path)
+    manifest = copy / MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b"flags_in.nc", b"flags_xx.nc"))
+    with pytest.raises(UserError, match=r"the manifest does not list flags_in\.nc"):
+        read_product(zip_product(copy, copy.parent / "x.zip"))
 
 
 def test_sizes_are_compared_before_anything_is_read(copy: Path) -> None:
@@ -65,7 +113,7 @@ def test_sizes_are_compared_before_anything_is_read(copy: Path) -> None:
         read_product(copy)
     with (copy / "flags_in.nc").open("ab") as file:
         file.truncate(MAX_FILE_BYTES + 1)  # sparse
-    for verify in (False, True):
+    for verify in get_args(Verify):
         with pytest.raises(UserError, match=rf"at most {MAX_FILE_BYTES} are believable"):
             read_product(copy, verify=verify)
 
@@ -73,7 +121,7 @@ def test_sizes_are_compared_before_anything_is_read(copy: Path) -> None:
 def test_without_a_manifest_nothing_is_verified(copy: Path, product: Product) -> None:
     assert product.verified
     (copy / MANIFEST).unlink()
-    assert_same(read_product(copy), replace(product, verified=False, manifest_md5=""))
+    assert_same(read_product(copy), replace(product, verified="", manifest_md5=""))
 
 
 @pytest.mark.parametrize("file", ["S1_radiance_an.nc", "geodetic_in.nc"])
@@ -84,7 +132,7 @@ def test_a_file_that_the_manifest_does_not_list_is_not_read(copy: Path, file: st
     away.rename(copy / file)
     with pytest.raises(UserError, match=f"the manifest does not list {file}; fetch the product again"):
         read_product(copy)
-    assert not read_product(copy, verify=False).verified
+    assert not read_product(copy, verify="none").verified
 
 
 @pytest.mark.parametrize(
@@ -111,7 +159,7 @@ def test_a_manifest_that_is_no_manifest_is_named(copy: Path, content: bytes, mes
     (copy / MANIFEST).write_bytes(content)
     with pytest.raises(UserError, match=f"{MANIFEST}: .*{message}"):
         read_product(copy)
-    assert read_product(copy, verify=False).manifest_md5 == hashlib.md5(content).hexdigest()
+    assert read_product(copy, verify="none").manifest_md5 == hashlib.md5(content).hexdigest()
 
 
 def test_every_flipped_byte_of_a_folder_is_named_or_harmless(copy: Path, product: Product) -> None:
@@ -159,7 +207,7 @@ def damage_and_read(file: Path, bad: bytes, path: Path, expected: Product, named
         message = str(error)
     else:
         # Another manifest, still of the same files, is another version of the product as far as anyone can tell.
-        assert_same(replace(found, manifest_md5=""), replace(expected, manifest_md5=""))
+        assert_same(replace(found, manifest_md5="", verified=""), replace(expected, manifest_md5="", verified=""))
         message = ""
     finally:
         file.write_bytes(good)

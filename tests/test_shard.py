@@ -320,3 +320,14 @@ def test_shards_are_found_in_day_and_night_in_a_flat_folder_or_alone(tmp_path: P
         find_shards(tmp_path / "empty")
     with pytest.raises(UserError, match=r"no such folder or shard; expected the output of preprocess\.convert"):
         find_shards(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("stored", "found"), [(True, "md5"), (False, ""), ("crc32", "crc32")])
+def test_what_versions_that_knew_md5_sums_alone_recorded_of_checking_is_understood(
+    tmp_path: Path, stored: bool | str, found: str
+) -> None:
+    path = tmp_path / "x.hdf"
+    write_shard(path, make_scene(NAME, 40, 60))
+    with h5py.File(path, "r+") as file:
+        file.attrs["verified"] = stored
+    assert read_info(path).verified == found
