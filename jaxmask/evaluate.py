@@ -33,6 +33,7 @@ RESULT_NAME = "evaluation.json"
 TABLE_NAME = "evaluation.csv"
 MODEL_RECORD = "config.json"
 FAILURES_NAME = "evaluation_failures.json"  # failures.json there is of infer
+SEEN = {"train": "trained on", "validation": "chosen by its loss on"}
 # What is judged, against what, and what the share of equal pixels is called.
 COMPARISONS = (("unet", "label", "agreement"), ("unet", "truth", "accuracy"), ("bayes", "truth", "accuracy"))
 
@@ -51,7 +52,7 @@ class EvaluateConfig(Parallel):
     """Folder of a simulated archive's truth."""
     matchups: Path | None = None
     """Table of match-ups; with --truth, their statistics under a perfect mask are added."""
-    part: Literal["test", "train", "all"] | None = None
+    part: Literal["test", "validation", "train", "all"] | None = None
     """Products to judge: by default the test part if --model is given, else all."""
     threshold: float | None = None
     """A pixel is cloud where the mask exceeds this; by default the mask file's own."""
@@ -157,7 +158,7 @@ def _part_reader(model: Path | None) -> Callable[[Path], str]:
     if model is None:
         return _noted_part
     try:
-        part = part_finder(*recorded_split(json.loads((model / MODEL_RECORD).read_text())["split"]))
+        part = part_finder(recorded_split(json.loads((model / MODEL_RECORD).read_text())["split"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{model} doesn't say what it was trained on; expected a model folder whose {MODEL_RECORD} has a 'split' "
@@ -181,9 +182,10 @@ def _scores(config: EvaluateConfig, jobs: Sequence[Job]) -> tuple[list[ProductSc
 
 
 def _warn(scores: Sequence[ProductScore], part: str, left_out: int) -> None:
-    trained = [score.product for score in scores if score.part == "train"]
-    if part == "all" and trained:
-        log.warning("warning: the model was trained on %d of these products, such as %s", len(trained), trained[0])
+    for seen, how in SEEN.items():
+        found = [score.product for score in scores if score.part == seen]
+        if part == "all" and found:
+            log.warning("warning: the model was %s %d of these products, such as %s", how, len(found), found[0])
     unlabelled = sum(not score.labelled for score in scores)
     if unlabelled:
         log.info("%d products without labels count no pixels", unlabelled)

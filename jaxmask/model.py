@@ -15,7 +15,7 @@ from flax import nnx
 from jaxmask.checkpoint import Which, restore_params
 from jaxmask.keras_weights import read_keras_model
 from jaxmask.losses import POSITIVE_WEIGHT
-from jaxmask.split import recorded_split
+from jaxmask.split import Split, recorded_split
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import Params, structure
 from preprocess.compose import usual_regridding
@@ -39,9 +39,8 @@ class Model:
     positive_weight: float  # of its loss: P(cloud) has logit q - ln(positive_weight)
     digest: str  # names the parameters: 16 hexadecimal letters of their SHA-256
     source: str  # the path it was read from
-    train_products: tuple[str, ...]  # empty where unknown
-    test_products: tuple[str, ...]
     patch_size: int  # pixels, of its training
+    split: Split  # the products it learnt from; all parts empty where unknown
 
 
 def load_model(path: Path, checkpoint: Which = "latest") -> Model:
@@ -65,9 +64,8 @@ def load_model(path: Path, checkpoint: Which = "latest") -> Model:
         positive_weight=POSITIVE_WEIGHT,
         digest=digest(params),
         source=str(path),
-        train_products=(),
-        test_products=(),
         patch_size=PATCH_SIZE,
+        split=Split(train=()),
     )
 
 
@@ -100,9 +98,8 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
             positive_weight=positive_weight,
             digest=digest(params),
             source=str(folder),
-            train_products=split.train,
-            test_products=split.test,
             patch_size=int(config["patch_size"]),
+            split=split,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

@@ -8,7 +8,8 @@ from typing import Any
 
 from jaxmask.config import TrainConfig, changed_flag, to_json
 from jaxmask.machine import versions
-from jaxmask.split import Split, recorded_split
+from jaxmask.split import PARTS, Split, recorded_split
+from jaxmask.split import to_json as split_json
 from jaxmask.training_set import TrainingSet
 from preprocess.errors import UserError
 from preprocess.files import write_json
@@ -30,7 +31,7 @@ def make_record(config: TrainConfig, global_batch: int, data: TrainingSet, split
         "features": config.features,
         "patch_size": config.patch_size,
         "positive_weight": config.wbce,
-        "split": {"train": list(split.train), "test": list(split.test)},
+        "split": split_json(split),
         "left_out": {"unlabelled": list(data.unlabelled), "unreadable": [failure.item for failure in data.failures]},
         "versions": versions(),
     }
@@ -73,11 +74,12 @@ def _changed_input(recorded: Record, record: Record) -> str | None:
     for kind in INPUT_KINDS:
         if recorded[kind] != record[kind]:
             return f"{kind.replace('_', ' ')} {recorded[kind]}, not {record[kind]}"
-    for part in ("train", "test"):
-        before, now = set(recorded["split"][part]), set(record["split"][part])
+    earlier, current = recorded_split(recorded["split"]), recorded_split(record["split"])
+    for part in PARTS:
+        before, now = set(getattr(earlier, part)), set(getattr(current, part))
         changes = [f"{name} is gone" for name in sorted(before - now)] + [
             f"{name} is new" for name in sorted(now - before)
         ]
         if changes:
-            return f"other products to {part} on ({', '.join(changes[:NAMED_AT_MOST])})"
+            return f"other products in the {part} part ({', '.join(changes[:NAMED_AT_MOST])})"
     return None

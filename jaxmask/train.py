@@ -85,7 +85,8 @@ def _train_together(command: TrainCommand) -> int:
 def _open_task(command: TrainCommand, mesh: Mesh) -> Task:
     """Find and divide the products; UserError unless all processes find the same."""
     data = open_training_set(command.shards, command.patch_size, command.mix, quiet=not _shows_bars(command))
-    split = split_products(data.names, command.train_split, command.split_by, command.split_seed)
+    shares = command.train_split, command.validation_split
+    split = split_products(data.names, *shares, command.split_by, command.split_seed)
     global_batch = global_batch_size(command, mesh.size)
     record = make_record(command, global_batch, data, split)
     agreed = [record[name] for name in (*INPUT_KINDS, "collections", "split", "global_batch_size", "versions")]
@@ -159,7 +160,7 @@ def _train(
 
 
 def _plan(command: TrainCommand, task: Task) -> Plan:
-    train, test = task.data.parts(task.split)
+    train, _, test = task.data.parts(task.split)
     cache, quiet = command.cache_mode, not _shows_bars(command)
     return Plan(
         epochs=command.epochs,

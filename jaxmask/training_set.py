@@ -61,9 +61,9 @@ class TrainingSet:
         wanted = set(names)
         return tuple(shard for shard in self.shards if shard.name in wanted)
 
-    def parts(self, split: Split) -> tuple[tuple[TrainShard, ...], tuple[TrainShard, ...]]:
-        """The shards to train on and those to test on."""
-        return self.part(split.train), self.part(split.test)
+    def parts(self, split: Split) -> tuple[tuple[TrainShard, ...], tuple[TrainShard, ...], tuple[TrainShard, ...]]:
+        """The shards to train on, those of validation and those to test on."""
+        return self.part(split.train), self.part(split.validation), self.part(split.test)
 
 
 def open_training_set(folder: Path, patch_size: int, mix: str = "none", *, quiet: bool = False) -> TrainingSet:

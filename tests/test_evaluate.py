@@ -19,6 +19,7 @@ from jaxmask.maskfile import Mask, write_mask
 from jaxmask.parts import part_finder
 from jaxmask.product_scores import Job, score_product
 from jaxmask.scene_source import info_json
+from jaxmask.split import Split
 from preprocess.command import run
 from preprocess.errors import UserError
 from preprocess.scene import Scene, fit
@@ -183,9 +184,12 @@ def test_judging_what_was_trained_on_warns(places: Path, capsys: pytest.CaptureF
 
 
 def test_copies_of_a_granule_share_its_part() -> None:
-    part = part_finder([product_name(0)], [product_name(1)])
+    part = part_finder(
+        Split(train=(product_name(0),), validation=(product_name(3),), test=(product_name(1), product_name(3, copy=1)))
+    )
     assert part(product_name(0, copy=1)) == "train"
     assert part(product_name(1, copy=1)) == "test"
+    assert part(product_name(3, copy=1)) == "validation"  # seen more than its own part says
     assert part(product_name(2)) == part("anything") == "none"
 
 

@@ -15,6 +15,7 @@ from jaxmask import unet
 from jaxmask.checkpoint import open_checkpoints
 from jaxmask.model import digest, load_model
 from jaxmask.optimiser import keras_adam
+from jaxmask.split import Split
 from jaxmask.step import init_state
 from preprocess.errors import UserError
 
@@ -49,7 +50,7 @@ def test_a_model_folder(tmp_path: Path) -> None:
     model = load_model(_model_folder(tmp_path / "model"))
     assert (model.convention, model.calibration, model.positive_weight) == ("native", "notice", 0.25)
     assert (model.features, model.patch_size, model.source) == (2, 64, str(tmp_path / "model"))
-    assert (model.train_products, model.test_products) == (("b", "a"), ("c",))
+    assert model.split == Split(train=("b", "a"), test=("c",))
     assert all(type(leaf) is np.ndarray and np.all(leaf == 2) for leaf in jax.tree.leaves(model.params))
     assert unet.apply(model.graphdef, model.params, np.zeros((1, 8, 8, 9), np.float32)).shape == (1, 8, 8, 1)
     best = load_model(tmp_path / "model", "best")
@@ -81,7 +82,7 @@ def test_the_originals_model(reference: Path) -> None:
         "none",
         0.5,
     )
-    assert (model.patch_size, model.train_products, model.test_products) == (256, (), ())
+    assert (model.patch_size, model.split) == (256, Split(train=()))
     assert len(model.digest) == 16
 
 

@@ -53,7 +53,7 @@ def test_a_mixture_is_refused_by_name_unless_told(
 
 def test_one_baseline_needs_no_flag_and_a_record_tells_the_kinds(tmp_path: Path) -> None:
     opened = open_training_set(one_of(tmp_path, collection="005", label_rule="summary"), PATCH, "all", quiet=True)
-    record = make_record(TrainConfig(mix="all"), 8, opened, Split(opened.names, ()))
+    record = make_record(TrainConfig(mix="all"), 8, opened, Split(train=opened.names))
     assert (record["collections"], record["label_rule"], record["regridding"]) == ("002, 005", "any, summary", "mean")
     assert record["flags"]["mix"] == "all"
     alike = open_training_set(make_shards(tmp_path / "alike", 2), PATCH, quiet=True)
