@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
 Array = np.ndarray | jax.Array
@@ -45,6 +47,39 @@ def quantise(normalised: NDArray[np.float32]) -> NDArray[np.int16]:
     counts = np.rint((normalised - CENTRES) / STEPS)
     limits = np.iinfo(np.int16)
     return np.clip(counts, limits.min, limits.max, out=counts).astype(np.int16)
+
+
+def decode(batch: dict[str, Any], dtype: DTypeLike = np.float32) -> dict[str, jax.Array]:
+    """What the network learns from of a batch as training keeps it; under jit, on the devices.
+
+    image: (B, P, P, 9) int16 counts, given back exactly in float32 and float64, however the arithmetic is fused, or
+    of a float type, taken as it is; label, weight: (B, P, P, 1) of any type; turn: (B,) uint8 codes of `turned`, if
+    patches are turned. Returns image, label and weight of `dtype`.
+    """
+    arrays = {name: jnp.asarray(batch[name]) for name in ("image", "label", "weight")}
+    if "turn" in batch:
+        arrays = {name: turned(array, batch["turn"]) for name, array in arrays.items()}
+    decoded = {name: array.astype(dtype) for name, array in arrays.items()}
+    if jnp.issubdtype(arrays["image"].dtype, jnp.integer):
+        steps, centres = (jnp.asarray(each, dtype).reshape(1, 1, 1, -1) for each in (STEPS, CENTRES))
+        decoded["image"] = decoded["image"] * steps + centres
+    return decoded
+
+
+def turned(patches: jax.Array, codes: jax.Array) -> jax.Array:
+    """Turn and flip square patches (B, P, P, C), each by its code (B,) 0 to 7, in one of the 8 ways a square allows.
+
+    The code's bits, in this order: 1 flips the rows, 2 the columns, 4 exchanges rows and columns.
+    """
+    chosen = jnp.asarray(codes).reshape(-1, 1, 1, 1)
+    patches = jnp.where(chosen & 1 != 0, patches[:, ::-1], patches)
+    patches = jnp.where(chosen & 2 != 0, patches[:, :, ::-1], patches)
+    return jnp.where(chosen & 4 != 0, patches.swapaxes(1, 2), patches)
+
+
+def kept_bytes(patch_size: int) -> int:
+    """Bytes of one patch as training keeps it: counts of int16, label and weight of uint8."""
+    return patch_size**2 * (2 * CHANNELS + 2)
 
 
 def label(bayes: Array) -> Any:
