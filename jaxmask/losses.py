@@ -20,16 +20,17 @@ def clip_weights(weights: jax.Array, clip_offset: int) -> jax.Array:
     _, height, width, _ = weights.shape
     rows = _inside(height, clip_offset)[None, :, None, None]
     columns = _inside(width, clip_offset)[None, None, :, None]
-    return weights * rows * columns
+    return weights * (rows & columns).astype(weights.dtype)
 
 
 def weighted_cross_entropy(
     logits: jax.Array, labels: jax.Array, weights: jax.Array, positive_weight: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Sum over pixels of weight * cross entropy, and the sum of the weights: float32 scalars; loss = first / second.
+    """Sum over pixels of weight * cross entropy, and the sum of the weights: scalars; loss = first / second.
 
-    logits, labels (0 or 1), weights: (B, H, W, 1) float32. A pixel of label y and logit z costs
-    positive_weight * y * softplus(-z) + (1 - y) * softplus(z): TensorFlow's `weighted_cross_entropy_with_logits`.
+    logits, labels (0 or 1), weights: (B, H, W, 1), all float32 or all float64, as are the sums. A pixel of
+    label y and logit z costs positive_weight * y * softplus(-z) + (1 - y) * softplus(z): TensorFlow's
+    `weighted_cross_entropy_with_logits`.
 
     The original clips the probability to [1e-7, 1 - 1e-7] and takes its logit back; bounding z at
     +-log((1 - 1e-7) / 1e-7) = +-16.118 is the same in exact arithmetic, in value and (0 beyond) in gradient, without
@@ -44,4 +45,4 @@ def weighted_cross_entropy(
 
 def _inside(length: int, offset: int) -> jax.Array:
     index = jnp.arange(length)
-    return ((index >= offset) & (index < length - offset)).astype(jnp.float32)
+    return (index >= offset) & (index < length - offset)

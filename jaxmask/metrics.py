@@ -14,8 +14,8 @@ CLOUD_LOGIT = 0.0
 class Sums(NamedTuple):
     """Sums over the pixels that count: scalars of one step (on the device), or Python numbers (`add`).
 
-    loss and weight are float32, the counts int32: exact for any batch below 2**31 pixels, where float32 would stop
-    counting at 2**24 (256 patches of 256 x 256).
+    loss and weight are float32 or float64, the counts int32: exact for any batch below 2**31 pixels, where
+    float32 would stop counting at 2**24 (256 patches of 256 x 256).
     """
 
     loss: Any
@@ -34,7 +34,7 @@ def batch_sums(
 ) -> Sums:
     """Count, over pixels of weight > 0, the four outcomes of "probability > 0.5 is cloud".
 
-    logits, labels (0 or 1), weights: (B, H, W, 1) float32; loss_sum, weight_sum: scalars of the loss.
+    logits, labels (0 or 1), weights: (B, H, W, 1) of one float type; loss_sum, weight_sum: scalars of the loss.
     """
     counted, predicted, cloud = weights > 0, logits > CLOUD_LOGIT, labels > 0
     return Sums(

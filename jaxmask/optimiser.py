@@ -1,8 +1,9 @@
-"""Adam as Keras has it: epsilon is added to the root of the uncorrected second moment."""
+"""Adam as Keras has it, epsilon added to the root of the uncorrected second moment; and gradients cut to a length."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,9 +12,11 @@ import optax
 
 LEARNING_RATE = 0.001  # of the original
 
+Rate = float | Callable[[jax.Array], jax.Array]  # a step size, or that of the step after so many (int32), float32
+
 
 def keras_adam(
-    learning_rate: float, b1: float = 0.9, b2: float = 0.999, epsilon: float = 1e-7
+    learning_rate: Rate, b1: float = 0.9, b2: float = 0.999, epsilon: float = 1e-7
 ) -> optax.GradientTransformation:
     """Adam of Kingma & Ba 2014 (arXiv:1412.6980) in the reordered form at the end of its section 2.
 
@@ -21,7 +24,8 @@ def keras_adam(
     p = p - learning_rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)
 
     That epsilon is the paper's "epsilon hat", Keras' `epsilon` (default 1e-7); optax.adam adds its own after the bias
-    correction, which is a larger step while t is small. State: `optax.ScaleByAdamState`, count int32.
+    correction, which is a larger step while t is small. The factor before m is float32, moments are of the parameters'
+    type. State: `optax.ScaleByAdamState`, count int32.
     """
 
     def init(params: Any) -> optax.ScaleByAdamState:
@@ -36,13 +40,29 @@ def keras_adam(
         mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, gradient)
         nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, gradient)
         steps = count.astype(jnp.float32)
-        rate = learning_rate * jnp.sqrt(_one_minus_power(b2, steps)) / _one_minus_power(b1, steps)
-        change = jax.tree.map(lambda m, v: -rate * m / (jnp.sqrt(v) + epsilon), mu, nu)
+        size = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        rate = size * jnp.sqrt(one_minus_power(b2, steps)) / one_minus_power(b1, steps)
+        change = jax.tree.map(lambda m, v: -rate.astype(m.dtype) * m / (jnp.sqrt(v) + epsilon), mu, nu)
         return change, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(init, update)
 
 
-def _one_minus_power(base: float, exponent: jax.Array) -> jax.Array:
+def clipped(optimiser: optax.GradientTransformation, greatest_norm: float) -> optax.GradientTransformation:
+    """The same optimiser, with the same state, given gradients whose norm over all arrays is at most `greatest_norm`.
+
+    Longer ones are shortened to it in their direction (Pascanu et al. 2013, arXiv:1211.5063).
+    """
+
+    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        squares = [jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(gradient)]
+        norm = jnp.sqrt(jnp.stack(squares).sum())
+        factor = jnp.where(norm > greatest_norm, greatest_norm / norm, 1.0)
+        return optimiser.update(jax.tree.map(lambda leaf: factor * leaf, gradient), state, params)
+
+    return optax.GradientTransformation(optimiser.init, update)
+
+
+def one_minus_power(base: float, exponent: jax.Array) -> jax.Array:
     """1 - base**exponent; as written it would lose 4 of float32's 7 digits for base 0.999 and exponent 1."""
     return -jnp.expm1(exponent * math.log(base))

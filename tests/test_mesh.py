@@ -29,7 +29,7 @@ from jaxmask.mesh import (
     to_global,
     use_cpu_only,
 )
-from jaxmask.step import init_state, train_step
+from jaxmask.step import Objective, init_state, train_step
 from preprocess.errors import UserError
 
 SLURM = {
@@ -142,7 +142,7 @@ def _step_of(launch: Launch) -> dict[str, list[float]]:
     own = slice(8 * launch.process // launch.processes, 8 * (launch.process + 1) // launch.processes)
     mesh, descent = make_mesh(), optax.sgd(1.0)  # at rate 1 the change is the gradient
     train = jax.jit(
-        partial(train_step, graphdef=graphdef, optimiser=descent, positive_weight=0.5, clip_offset=1),
+        partial(train_step, objective=Objective(graphdef, 0.5, 1), optimiser=descent),
         out_shardings=replicated(mesh),
     )
     batch = to_global(mesh, {"image": image[own], "label": label[own], "weight": weight[own]})

@@ -14,7 +14,7 @@ from jaxmask import pixels, unet
 from jaxmask.losses import CLIP_OFFSET, POSITIVE_WEIGHT
 from jaxmask.metrics import summarise
 from jaxmask.model import load_model
-from jaxmask.step import eval_step
+from jaxmask.step import Objective, eval_step
 from jaxmask.tiles import PATCH_SIZE, patch_origins
 from preprocess.compose import make_scene
 from preprocess.product import read_product
@@ -50,7 +50,7 @@ def test_predictions_and_loss_are_the_originals(patches: tuple[np.ndarray, np.nd
     # 1e-5: float32 networks, and inputs that differ in their seventh digit
     np.testing.assert_allclose(jax.nn.sigmoid(logits).mean(axis=(1, 2, 3)), expected["pred_mean"], rtol=1e-5)
     batch = {"image": images, "label": labels, "weight": jnp.ones_like(labels)}  # the original counts every pixel
-    step = partial(eval_step, graphdef=model.graphdef, positive_weight=POSITIVE_WEIGHT, clip_offset=CLIP_OFFSET)
+    step = partial(eval_step, objective=Objective(model.graphdef, POSITIVE_WEIGHT, CLIP_OFFSET))
     sums = jax.jit(step)(model.params, batch)
     assert float(sums.weight) == 2 * (PATCH_SIZE - 2 * CLIP_OFFSET) ** 2
     assert summarise(sums)["loss"] == pytest.approx(float(expected["loss_wbce_0.5_clip_15"]), rel=1e-5)
