@@ -1,14 +1,10 @@
-"""Edge: the devices: joining processes, the mesh, how arrays lie on it, and host batches as global arrays."""
+"""Edge: the devices: the mesh, how arrays lie on it, and host batches as global arrays."""
 
 from __future__ import annotations
 
-import os
-import sys
-import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,73 +13,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from preprocess.errors import UserError
 
 DATA_AXIS = "data"
-
-# The upper end of the ephemeral ports, one of 4096 by the job's number, so that jobs on one host rarely collide.
-PORTS = 4096
-FIRST_PORT = 65536 - PORTS
-
-SLURM_STEP = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID")
-PLAIN = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES")
-PLAIN_INDEX = ("JAX_PROCESS_ID", "JOB_COMPLETION_INDEX")
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How this process belongs to the others that train with it."""
-
-    by: Literal["alone", "flags", "environment", "slurm", "openmpi"]
-    coordinator: str | None = None  # HOST:PORT of process 0
-    processes: int = 1
-    process: int = 0
-    local_device: int | None = None  # the only GPU of this process; None: all that it sees
-    notice: str | None = None  # what the user should know of the choice
-
-
-def choose_launch(
-    environ: Mapping[str, str],
-    coordinator: str | None = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
-) -> Launch:
-    """Decide from flags, else environment, how many processes train together and which this one is (pure).
-
-    In this order: the flags; JAX_COORDINATOR_ADDRESS and JAX_NUM_PROCESSES with JAX_PROCESS_ID, or with
-    JOB_COMPLETION_INDEX of an indexed Kubernetes job; the step that srun starts; Open MPI's mpirun; else one process.
-    An environment set by half (sbatch without srun) gives one process and a notice.
-    Raises UserError if a value is no number or out of range, or mpirun's host can't be known.
-    """
-    if coordinator is not None and num_processes is not None and process_id is not None:
-        return _checked(Launch("flags", coordinator, num_processes, process_id))
-    if all(name in environ for name in PLAIN) and any(name in environ for name in PLAIN_INDEX):
-        return _from_plain_environment(environ)
-    if all(name in environ for name in SLURM_STEP):
-        return _from_slurm(environ)
-    if "OMPI_COMM_WORLD_SIZE" in environ:
-        return _from_open_mpi(environ)
-    return Launch("alone", notice=_notice(environ))
-
-
-def start_distributed(launch: Launch) -> None:
-    """Join the other processes, before any device is touched; does nothing for a single process.
-
-    Raises UserError naming the coordinator if it can't be reached.
-    """
-    if launch.processes == 1:
-        return
-    _keep_stdout_for_python()
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")  # the default can't sum over processes
-    try:
-        jax.distributed.initialize(
-            launch.coordinator,
-            launch.processes,
-            launch.process,
-            local_device_ids=None if launch.local_device is None else [launch.local_device],
-        )
-    except RuntimeError as error:
-        raise UserError(
-            f"process {launch.process} of {launch.processes} could not join the others at {launch.coordinator} "
-            f"({str(error).splitlines()[0]}); start all of them, and see that the port can be reached"
-        ) from error
 
 
 def use_cpu_only() -> None:
@@ -135,89 +64,11 @@ def to_global(mesh: Mesh, host_batch: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(sharding, np.asarray(leaf)), host_batch)
 
 
-def _keep_stdout_for_python() -> None:
-    """Send to standard error what native code prints: gloo tells of its connections, in the midst of `--json`."""
-    sys.stdout.flush()
-    ours = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    sys.stdout = os.fdopen(ours, "w", buffering=1)
+def own_places(mesh: Mesh, global_batch: int) -> np.ndarray:
+    """The places of a batch that this process gives to `to_global`: those of its devices, in their order on the mesh.
 
-
-def _from_plain_environment(environ: Mapping[str, str]) -> Launch:
-    index = next(name for name in PLAIN_INDEX if name in environ)
-    processes, process = _number(environ, "JAX_NUM_PROCESSES"), _number(environ, index)
-    return _checked(Launch("environment", environ["JAX_COORDINATOR_ADDRESS"], processes, process))
-
-
-def _from_slurm(environ: Mapping[str, str]) -> Launch:
-    host = _first_host(environ["SLURM_STEP_NODELIST"])
-    port = FIRST_PORT + _number(environ, "SLURM_JOB_ID") % PORTS
-    alone_on_host = environ.get("SLURM_STEP_TASKS_PER_NODE", "").split("(")[0] == "1"
-    return _checked(
-        Launch(
-            "slurm",
-            environ.get("JAX_COORDINATOR_ADDRESS", f"{host}:{port}"),
-            _number(environ, "SLURM_STEP_NUM_TASKS"),
-            _number(environ, "SLURM_PROCID"),
-            None if alone_on_host else _own_device(environ, _number(environ, "SLURM_LOCALID")),
-        )
-    )
-
-
-def _from_open_mpi(environ: Mapping[str, str]) -> Launch:
-    processes, process = _number(environ, "OMPI_COMM_WORLD_SIZE"), _number(environ, "OMPI_COMM_WORLD_RANK")
-    local_processes = _number(environ, "OMPI_COMM_WORLD_LOCAL_SIZE")
-    port = FIRST_PORT + zlib.crc32(environ.get("PMIX_NAMESPACE", "").encode()) % PORTS
-    coordinator = environ.get("JAX_COORDINATOR_ADDRESS", f"127.0.0.1:{port}")
-    if "JAX_COORDINATOR_ADDRESS" not in environ and processes > local_processes:
-        raise UserError(
-            f"mpirun started {processes} processes on several hosts: name the host of process 0 with "
-            "mpirun -x JAX_COORDINATOR_ADDRESS=HOST:PORT"
-        )
-    local_process = _number(environ, "OMPI_COMM_WORLD_LOCAL_RANK")
-    device = _own_device(environ, local_process) if local_processes > 1 else None
-    return _checked(Launch("openmpi", coordinator, processes, process, device))
-
-
-def _own_device(environ: Mapping[str, str], local_process: int) -> int | None:
-    """The GPU of one of several processes on a host; None where the scheduler, or the user, has bound one already."""
-    visible = environ.get("CUDA_VISIBLE_DEVICES")
-    bound = visible is not None and len(visible.split(",")) == 1
-    return None if bound or "JAX_LOCAL_DEVICE_IDS" in environ else local_process
-
-
-def _first_host(nodes: str) -> str:
-    """The first of Slurm's node list: node1 of "node1,node2", gpu007 of "gpu[007-009,012],login1"."""
-    prefix, bracket, ranges = nodes.split(",")[0].partition("[")
-    return prefix + ranges.split("]")[0].split("-")[0] if bracket else prefix
-
-
-def _notice(environ: Mapping[str, str]) -> str | None:
-    if "SLURM_JOB_ID" in environ and environ.get("SLURM_NTASKS", "1") != "1":
-        return (
-            f"Slurm allotted {environ['SLURM_NTASKS']} tasks but this process was not started by srun: "
-            "training in this process alone"
-        )
-    set_by_half = [name for name in (*PLAIN, *PLAIN_INDEX) if name in environ]
-    if set_by_half:
-        return (
-            f"{', '.join(set_by_half)} set, but not all of JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
-            "JAX_PROCESS_ID (or JOB_COMPLETION_INDEX): training in this process alone"
-        )
-    return None
-
-
-def _number(environ: Mapping[str, str], name: str) -> int:
-    text = environ.get(name, "")
-    if not text.isdecimal():
-        raise UserError(f"the environment's {name} must be a whole number; found {text!r}")
-    return int(text)
-
-
-def _checked(launch: Launch) -> Launch:
-    if launch.processes < 1 or not 0 <= launch.process < launch.processes:
-        raise UserError(
-            f"process {launch.process} of {launch.processes} ({launch.by}): there must be at least one process, "
-            "numbered from 0"
-        )
-    return launch
+    Returns int64; global_batch must be a multiple of the devices.
+    """
+    places = np.arange(global_batch).reshape(mesh.size, -1)
+    ours = [device.process_index == jax.process_index() for device in mesh.devices.flat]
+    return places[ours].reshape(-1)

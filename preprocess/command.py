@@ -54,20 +54,36 @@ class Terminated(BaseException):
     """SIGTERM, raised where the program is, so that partial files are cleaned up on the way out."""
 
 
-def run(prog: str, config_type: type[Config], main: Callable[[Config], int], argv: Sequence[str] | None = None) -> int:
+def parse(
+    config_type: type[Config], prog: str, argv: Sequence[str] | None = None, default: Config | None = None
+) -> Config:
+    """Return `argv`, by default the process's, as a `config_type`; `default` holds what flags are where left out."""
+    given = {} if default is None else {"default": default}
+    config: Config = tyro.cli(
+        config_type, prog=f"python -m {prog}", args=argv, config=(tyro.conf.FlagCreatePairsOff,), **given
+    )
+    return config
+
+
+def run(
+    prog: str,
+    config_type: type[Config],
+    main: Callable[[Config], int],
+    argv: Sequence[str] | None = None,
+    *,
+    parse: Callable[[type[Config], str, Sequence[str] | None], Config] = parse,
+) -> int:
     """Parse `argv` into `config_type`, call `main`, and return the exit code that design.md gives to what happened."""
     _terminate_politely()
     try:
-        config: Config = tyro.cli(
-            config_type, prog=f"python -m {prog}", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
-        )
+        config = parse(config_type, prog, argv)
         _log_to_stderr(config.quiet)
         code = main(config)
         sys.stdout.flush()
         return code
     except UserError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
-        return EXIT_USAGE
+        return error.exit_code
     except KeyboardInterrupt:
         print(f"{prog}: interrupted; whatever was finished is whole, run the same command to go on", file=sys.stderr)
         return EXIT_INTERRUPTED

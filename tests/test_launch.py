@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxmask.mesh import choose_launch
+from jaxmask.launch_choice import choose_launch
 from launch.local import LocalConfig, environment
 from preprocess.errors import UserError
 

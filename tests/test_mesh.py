@@ -1,4 +1,4 @@
-"""The choice of launch for each scheduler, batches on the mesh, and two real processes against one."""
+"""Batches on the mesh, and two real processes against one."""
 
 from __future__ import annotations
 
@@ -17,103 +17,11 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 from jaxmask import unet
-from jaxmask.mesh import (
-    DATA_AXIS,
-    Launch,
-    batch_sharding,
-    check_even,
-    choose_launch,
-    make_mesh,
-    replicated,
-    start_distributed,
-    to_global,
-    use_cpu_only,
-)
+from jaxmask.launch_choice import Launch, choose_launch
+from jaxmask.mesh import DATA_AXIS, batch_sharding, check_even, make_mesh, replicated, to_global, use_cpu_only
+from jaxmask.processes import start_distributed
 from jaxmask.step import Objective, init_state, train_step
 from preprocess.errors import UserError
-
-SLURM = {
-    "SLURM_JOB_ID": "1000001",
-    "SLURM_STEP_NODELIST": "gpu[007-009,012],login1",
-    "SLURM_STEP_NUM_TASKS": "8",
-    "SLURM_STEP_TASKS_PER_NODE": "2(x4)",
-    "SLURM_PROCID": "5",
-    "SLURM_LOCALID": "1",
-}
-SLURM_PORT = 61440 + 1000001 % 4096  # by hand: 65536 - 4096 = 61440
-MPI = {
-    "OMPI_COMM_WORLD_SIZE": "4",
-    "OMPI_COMM_WORLD_RANK": "3",
-    "OMPI_COMM_WORLD_LOCAL_SIZE": "4",
-    "OMPI_COMM_WORLD_LOCAL_RANK": "3",
-}
-PLAIN = {"JAX_COORDINATOR_ADDRESS": "job-0.pods:1234", "JAX_NUM_PROCESSES": "3"}
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, Launch("alone")),
-        (SLURM, Launch("slurm", f"gpu007:{SLURM_PORT}", 8, 5, 1)),
-        (SLURM | {"SLURM_STEP_NODELIST": "a-1,b"}, Launch("slurm", f"a-1:{SLURM_PORT}", 8, 5, 1)),
-        (SLURM | {"SLURM_STEP_NODELIST": "a-1"}, Launch("slurm", f"a-1:{SLURM_PORT}", 8, 5, 1)),
-        (SLURM | {"SLURM_STEP_TASKS_PER_NODE": "1(x8)"}, Launch("slurm", f"gpu007:{SLURM_PORT}", 8, 5, None)),
-        (SLURM | {"CUDA_VISIBLE_DEVICES": "2"}, Launch("slurm", f"gpu007:{SLURM_PORT}", 8, 5, None)),
-        (SLURM | {"CUDA_VISIBLE_DEVICES": "0,1"}, Launch("slurm", f"gpu007:{SLURM_PORT}", 8, 5, 1)),
-        (SLURM | {"JAX_LOCAL_DEVICE_IDS": "2,3"}, Launch("slurm", f"gpu007:{SLURM_PORT}", 8, 5, None)),
-        (SLURM | {"JAX_COORDINATOR_ADDRESS": "h:1"}, Launch("slurm", "h:1", 8, 5, 1)),
-        (MPI | {"JAX_COORDINATOR_ADDRESS": "h:1"}, Launch("openmpi", "h:1", 4, 3, 3)),
-        (MPI, Launch("openmpi", "127.0.0.1:61440", 4, 3, 3)),  # CRC-32 of nothing is 0
-        (PLAIN | {"JOB_COMPLETION_INDEX": "2"}, Launch("environment", "job-0.pods:1234", 3, 2)),
-        (PLAIN | {"JAX_PROCESS_ID": "1"}, Launch("environment", "job-0.pods:1234", 3, 1)),
-        (SLURM | PLAIN | {"JAX_PROCESS_ID": "1"}, Launch("environment", "job-0.pods:1234", 3, 1)),
-        (SLURM | PLAIN, Launch("slurm", "job-0.pods:1234", 8, 5, 1)),
-    ],
-)
-def test_schedulers(environ: dict[str, str], expected: Launch) -> None:
-    assert choose_launch(environ) == expected
-
-
-def test_flags_come_first() -> None:
-    assert choose_launch(SLURM | MPI | PLAIN, "host:99", 2, 1) == Launch("flags", "host:99", 2, 1)
-
-
-@pytest.mark.parametrize(
-    ("environ", "notice"),
-    [
-        (
-            {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
-            "allotted 4 tasks .* not started by srun",
-        ),
-        (PLAIN, "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES set, but not all"),
-        ({"JOB_COMPLETION_INDEX": "1"}, "JOB_COMPLETION_INDEX set, but not all"),
-    ],
-)
-def test_half_an_environment_is_one_process_with_a_notice(environ: dict[str, str], notice: str) -> None:
-    launch = choose_launch(environ)
-    assert (launch.by, launch.processes) == ("alone", 1)
-    assert launch.notice is not None
-    with pytest.raises(AssertionError, match=notice):
-        raise AssertionError(launch.notice)
-
-
-def test_one_task_of_slurm_without_srun_needs_no_notice() -> None:
-    assert choose_launch({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}) == Launch("alone")
-
-
-@pytest.mark.parametrize(
-    ("environ", "message"),
-    [
-        (SLURM | {"SLURM_PROCID": "x"}, "environment's SLURM_PROCID must be a whole number; found 'x'"),
-        (SLURM | {"SLURM_PROCID": "8"}, r"process 8 of 8 \(slurm\)"),
-        (PLAIN | {"JAX_PROCESS_ID": "-1"}, "JAX_PROCESS_ID must be a whole number; found '-1'"),
-        (MPI | {"OMPI_COMM_WORLD_LOCAL_SIZE": "2"}, "mpirun -x JAX_COORDINATOR_ADDRESS=HOST:PORT"),
-    ],
-)
-def test_environments_that_cannot_be_right(environ: dict[str, str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        choose_launch(environ)
 
 
 def test_batches_lie_divided_over_the_mesh() -> None:
