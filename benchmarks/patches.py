@@ -27,7 +27,8 @@ import h5py
 import measure
 import numpy as np
 
-from jaxmask.data import DATASETS, PatchIndex, ShardPatches
+from jaxmask.patch_index import PatchIndex
+from jaxmask.shard_patches import DATASETS, ShardPatches
 from jaxmask.tiles import PATCH_SIZE, patch_origins
 from preprocess.compose import make_scene
 from preprocess.product import read_product
@@ -87,7 +88,7 @@ def figures(options: argparse.Namespace, path: Path) -> dict[str, Any]:
 def index(path: Path, corners: np.ndarray, size: int) -> PatchIndex:
     """The patches of one shard at `corners` (N, 2)."""
     rows, columns = corners.astype(np.int32).T
-    return PatchIndex((path,), np.zeros(len(corners), np.int32), rows, columns, size)
+    return PatchIndex((path,), (path.stem,), np.zeros(len(corners), np.int32), rows, columns, size)
 
 
 def wait_for_disk(path: Path, runs: int) -> dict[str, float]:

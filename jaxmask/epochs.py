@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import jax
-import numpy as np
-
-from jaxmask.data import PatchSource, batches
+from jaxmask.data import Feed
 from jaxmask.history import Epoch
 from jaxmask.loop import Pass, Watch, run_pass
 from jaxmask.programs import Programs
-from jaxmask.split import host_slots, permutation
 from jaxmask.step import TrainState
 from jaxmask.stopping import StoppedOnRequest
 from preprocess.errors import UserError
@@ -23,10 +19,9 @@ class Plan:
     """What every epoch of a training does."""
 
     epochs: int
-    seed: int
     global_batch: int
-    train: PatchSource
-    test: PatchSource | None
+    train: Feed
+    test: Feed | None
     bar: bool
 
 
@@ -40,22 +35,21 @@ def run_epochs(
     once any process is `asked`, between two steps or two epochs.
     """
 
-    def watch(name: str, source: PatchSource) -> Watch:
-        return Watch(name, len(source), plan.global_batch, plan.bar, lambda: programs.vote(int(asked())))
+    def watch(name: str, feed: Feed) -> Watch:
+        return Watch(name, feed.patches, plan.global_batch, plan.bar, lambda: programs.vote(int(asked())))
 
     for epoch in range(done + 1, plan.epochs + 1):
         if bool(programs.vote(int(asked()))):  # a pass of one step never sees it
             raise StoppedOnRequest
-        order = permutation(len(plan.train), plan.seed, epoch)
-        train_batches = batches(plan.train, _slots(plan, order))
+        batches = plan.train.batches(epoch, 0)
         following = watch(f"epoch {epoch}/{plan.epochs}, training", plan.train)
-        state, trained = run_pass(programs.train, state, train_batches, programs.place, following)
+        state, trained = run_pass(programs.train, state, batches, plan.train.place, following)
         _check_learnt(epoch, trained, programs, state)
         tested = None
         if plan.test is not None:
-            test_batches = batches(plan.test, _slots(plan, np.arange(len(plan.test))))
+            batches = plan.test.batches(0, 0)
             following = watch(f"epoch {epoch}/{plan.epochs}, testing", plan.test)
-            state, tested = run_pass(programs.test, state, test_batches, programs.place, following)
+            state, tested = run_pass(programs.test, state, batches, plan.test.place, following)
         yield state, epoch_line(epoch, trained, tested)
 
 
@@ -82,10 +76,6 @@ def epoch_message(line: Epoch, epochs: int) -> str:
         f"epoch {line['epoch']}/{epochs}: {', '.join(parts)}; {line['patches_per_second']:.1f} patches/s, "
         f"{seconds:.1f} s, waited {100 * line['wait_share']:.0f} %"
     )
-
-
-def _slots(plan: Plan, order: np.ndarray) -> np.ndarray:
-    return host_slots(order, plan.global_batch, jax.process_index(), jax.process_count())
 
 
 def _check_learnt(epoch: int, trained: Pass, programs: Programs, state: TrainState) -> None:

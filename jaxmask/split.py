@@ -1,4 +1,4 @@
-"""Which products train, validate and test, and in what order patches come: pure functions of names and seeds."""
+"""Which products train, validate and test: pure functions of names and seeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from jaxmask.order import permutation
 from preprocess.errors import UserError
 
-PADDING = -1
 # Platform, sensing start and stop, creation, duration, cycle, relative orbit, frame
 # (S3 PDGS file naming convention, GMES-S3GS-EOPG-TN-09-0009).
 PRODUCT_NAME = re.compile(
@@ -96,32 +93,6 @@ def orbit_of(name: str) -> str:
     """Return what an orbit's granules share: platform, cycle, relative orbit; the name itself if it is no product's."""
     found = PRODUCT_NAME.match(name)
     return f"{found['platform']}_{found['cycle']}_{found['orbit']}" if found else name
-
-
-def permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Return an order of range(count) that depends on (seed, epoch) alone, now and in later versions of NumPy.
-
-    The raw stream of a bit generator is under NumPy's compatibility guarantee, Generator.permutation isn't (NEP 19).
-    """
-    keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(count)
-    return np.argsort(keys, kind="stable").astype(np.int64)
-
-
-def step_count(count: int, global_batch: int) -> int:
-    """Return the steps that use each of `count` patches once, the last one padded."""
-    return -(-count // global_batch)
-
-
-def host_slots(order: NDArray[np.int64], global_batch: int, host: int, hosts: int) -> NDArray[np.int64]:
-    """Return (steps, global_batch / hosts): the patches that one host reads at each step, PADDING where none is left.
-
-    `order`: the epoch's patches. Every host gets the same number of steps; together the hosts' slices of a step are
-    `order[step * global_batch : (step + 1) * global_batch]`.
-    """
-    steps = step_count(len(order), global_batch)
-    slots = np.full(steps * global_batch, PADDING, np.int64)
-    slots[: len(order)] = order
-    return slots.reshape(steps, hosts, global_batch // hosts)[:, host]
 
 
 def _groups(names: Sequence[str], key: Callable[[str], str]) -> list[list[str]]:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,17 +20,17 @@ from tyro.conf import Positional, arg
 
 from jaxmask.checkpoint import Checkpoints, open_checkpoints
 from jaxmask.config import TASK_FLAGS, TrainConfig, global_batch_size
-from jaxmask.data import open_patches
+from jaxmask.data import open_feed
 from jaxmask.epochs import Plan, epoch_message, run_epochs
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.machine import this_machine
 from jaxmask.mesh import make_mesh
 from jaxmask.model import CHECKPOINTS_NAME
-from jaxmask.processes import is_first, join_others, meet, others_may_fail
+from jaxmask.processes import is_first, join_others, leave, meet, others_may_fail
 from jaxmask.programs import Programs, make_programs
 from jaxmask.record import INPUT_KINDS, RECORD_NAME, Record, check_same_task, make_record, read_record, write_record
 from jaxmask.results import PARAMETERS_NAME, RESULTS_NAME, results_row, write_parameters, write_results
-from jaxmask.split import Split, split_products, step_count
+from jaxmask.split import Split, split_products
 from jaxmask.stopping import StoppedOnRequest, stop_on_signals
 from jaxmask.training_set import TrainingSet, open_training_set
 from jaxmask.unet import count_parameters
@@ -69,9 +70,8 @@ def _train_together(command: TrainCommand) -> int:
     mesh = make_mesh()
     task = _open_task(command, mesh)
     history = _prepare_folder(command, task)
-    plan = _plan(command, task)
-    steps = step_count(len(plan.train), task.global_batch)
-    programs = make_programs(command, mesh, global_batch=task.global_batch, steps_per_epoch=steps)
+    plan = _plan(command, task, mesh)
+    programs = make_programs(command, mesh, global_batch=task.global_batch, steps_per_epoch=plan.train.steps)
     with stop_on_signals() as request, open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
         try:
             epochs, resumed = _train(command, task, plan, programs, checkpoints, history, lambda: request.asked)
@@ -149,25 +149,32 @@ def _train(
     log.info("%s", _beginning(task, plan, count_parameters(state.params), done))
     if len(history) > done and is_first():
         write_history(command.model, history[:done])
-    steps, history = step_count(len(plan.train), plan.global_batch), history[:done]
+    history = history[:done]
     for now, line in run_epochs(plan, programs, state, done, asked):
         history.append(line)
         if is_first():
             write_history(command.model, history)  # before the checkpoint: on resume what is too much is cut off
-        checkpoints.save(line["epoch"] * steps, now, {"epoch": line["epoch"], "batch": 0}, line["test"])
+        checkpoints.save(line["epoch"] * plan.train.steps, now, {"epoch": line["epoch"], "batch": 0}, line["test"])
         log.info("%s", epoch_message(line, plan.epochs))
     return history, done
 
 
-def _plan(command: TrainCommand, task: Task) -> Plan:
+def _plan(command: TrainCommand, task: Task, mesh: Mesh) -> Plan:
     train, _, test = task.data.parts(task.split)
-    cache, quiet = command.cache_mode, not _shows_bars(command)
+    quiet = not _shows_bars(command)
+    opened = partial(
+        open_feed,
+        patch_size=command.patch_size,
+        cache=command.cache_mode,
+        mesh=mesh,
+        global_batch=task.global_batch,
+        quiet=quiet,
+    )
     return Plan(
         epochs=command.epochs,
-        seed=command.seed,
         global_batch=task.global_batch,
-        train=open_patches(train, command.patch_size, cache, quiet=quiet),
-        test=open_patches(test, command.patch_size, cache, quiet=quiet) if test else None,
+        train=opened(train, seed=command.seed, augment=command.augment),
+        test=opened(test, seed=None, augment=False) if test else None,
         bar=not quiet,
     )
 
@@ -175,10 +182,10 @@ def _plan(command: TrainCommand, task: Task) -> Plan:
 def _beginning(task: Task, plan: Plan, parameters: int, done: int) -> str:
     processes = f"{jax.process_count()} processes" if jax.process_count() > 1 else "one process"
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind} in {processes}"
-    test = f"{len(plan.test)} patches of {len(task.split.test)}" if plan.test else "none"
+    test = f"{plan.test.patches} patches of {len(task.split.test)}" if plan.test else "none"
     going_on = f"; going on after epoch {done}" if done else ""
     return (
-        f"training {parameters:,} parameters on {devices}: {len(plan.train)} patches of {len(task.split.train)} "
+        f"training {parameters:,} parameters on {devices}: {plan.train.patches} patches of {len(task.split.train)} "
         f"products, {plan.global_batch} a step; testing on {test}{going_on}"
     )
 
@@ -210,4 +217,4 @@ def _shows_bars(config: TrainConfig) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(run("jaxmask.train", TrainCommand, main))
+    leave(run("jaxmask.train", TrainCommand, main))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jaxmask.split import PADDING, Split, granule_of, host_slots, orbit_of, permutation, split_products, step_count
+from jaxmask.split import Split, granule_of, orbit_of, split_products
 from preprocess.errors import UserError
 from tests.shards import product_name
 
@@ -76,29 +76,3 @@ def test_an_orbit_larger_than_the_test_side_leaves_the_smallest_to_test() -> Non
 def test_what_cannot_be_split_is_refused(names: list[str], by: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         split_products(names, 0.8, 0, by, 42)  # type: ignore[arg-type]
-
-
-@pytest.mark.quick
-def test_permutation_holds_each_number_once_and_never_changes() -> None:
-    order = permutation(1000, 42, 3)
-    assert sorted(order) == list(range(1000))
-    np.testing.assert_array_equal(order, permutation(1000, 42, 3))
-    assert not np.array_equal(order, permutation(1000, 42, 4))
-    assert not np.array_equal(order, permutation(1000, 43, 3))
-    # Frozen: a checkpoint stores no order, so that this must come out the same in every version.
-    assert permutation(8, 42, 1).tolist() == FROZEN
-
-
-FROZEN = [4, 5, 3, 0, 2, 7, 1, 6]
-
-
-@pytest.mark.parametrize("count", [23, 24, 25, 1])
-@pytest.mark.parametrize("hosts", [1, 2, 4])
-def test_hosts_share_each_step_and_drop_nothing(count: int, hosts: int) -> None:
-    order = permutation(count, 0, 0)
-    parts = [host_slots(order, 8, host, hosts) for host in range(hosts)]
-    assert {part.shape for part in parts} == {(step_count(count, 8), 8 // hosts)}
-    whole = np.concatenate(parts, axis=1)
-    np.testing.assert_array_equal(whole, host_slots(order, 8, 0, 1))
-    np.testing.assert_array_equal(whole.ravel()[:count], order)
-    assert (whole.ravel()[count:] == PADDING).all()

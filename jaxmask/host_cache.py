@@ -1,0 +1,54 @@
+"""Edge: the patches that a host needs, decoded once and held in its memory."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from jaxmask import pixels
+from jaxmask.memory import available_memory
+from jaxmask.order import PADDING
+from jaxmask.patch_index import PatchIndex
+from jaxmask.pixels import Patch
+from jaxmask.shard_patches import patches_of
+from preprocess.errors import UserError
+
+
+class HostPatches:
+    """Patches by number, as ShardPatches gives them, bit for bit; of the others none is read or held."""
+
+    def __init__(self, index: PatchIndex, numbers: NDArray[np.int64], *, quiet: bool = False) -> None:
+        held = np.unique(numbers[numbers != PADDING])
+        shape = (len(held), index.patch_size, index.patch_size)
+        _check_memory(len(held) * pixels.kept_bytes(index.patch_size))
+        self._row = np.full(len(index), PADDING, np.int64)
+        self._row[held] = np.arange(len(held))
+        self._patches: Patch = {
+            "image": np.empty((*shape, pixels.CHANNELS), np.int16),
+            "label": np.empty((*shape, 1), np.uint8),
+            "weight": np.empty((*shape, 1), np.uint8),
+        }
+        shards = np.unique(index.shard[held]).tolist()
+        for shard in tqdm(shards, desc="decoding", unit="shard", disable=True if quiet else None):
+            for number, patch in patches_of(index, shard, held[index.shard[held] == shard]):
+                for name, array in patch.items():
+                    self._patches[name][self._row[number]] = array
+
+    def __len__(self) -> int:
+        return len(self._patches["image"])
+
+    def __getitem__(self, number: int) -> Patch:
+        row = self._row[number]
+        if row == PADDING:
+            raise IndexError(f"patch {number} is not one of the {len(self)} that this host holds")
+        return {name: array[row] for name, array in self._patches.items()}
+
+
+def _check_memory(needed_bytes: int) -> None:
+    available = available_memory()
+    if available is not None and needed_bytes > available:
+        raise UserError(
+            f"--cache host needs {needed_bytes / 1e9:.1f} GB of memory for this host's decoded patches, "
+            f"{available / 1e9:.1f} GB are available: use --cache none, or more hosts"
+        )

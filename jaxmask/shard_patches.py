@@ -1,0 +1,119 @@
+"""Edge: patches read from shards, as training keeps them: counts of int16, labels and weights of uint8."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxmask import pixels
+from jaxmask.patch_index import PatchIndex
+from jaxmask.pixels import Patch
+from preprocess.chunks import DAMAGE
+from preprocess.errors import UserError
+from preprocess.shard import ShardWindows
+
+DATASETS = ("refs", "bts", "bayes", "valid", "label_valid")
+OPEN_FILES = 64  # well below the usual limit of 1024 descriptors a process
+
+
+class ShardPatches:
+    """Patches read from the shards each time: image (P, P, 9) int16, label and weight (P, P, 1) uint8.
+
+    Files are opened at first use, kept while few, and left behind when the source is pickled. Threads unpack side by
+    side: a file that is dropped closes when the last of them has done with it.
+    """
+
+    def __init__(self, index: PatchIndex) -> None:
+        self.index = index
+        self._open: OrderedDict[int, ShardWindows] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, number: int) -> Patch:
+        shard, size = int(self.index.shard[number]), self.index.patch_size
+        row, column = int(self.index.row[number]), int(self.index.column[number])
+        windows = self._windows(shard)
+        return _read(windows, self.index.paths[shard], slice(row, row + size), slice(column, column + size))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"index": self.index}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["index"])  # type: ignore[misc]
+
+    def _windows(self, shard: int) -> ShardWindows:
+        with self._lock:
+            if shard not in self._open:
+                if len(self._open) >= OPEN_FILES:
+                    self._open.popitem(last=False)
+                self._open[shard] = ShardWindows(_opened(self.index.paths[shard]))
+            self._open.move_to_end(shard)
+            return self._open[shard]
+
+
+def patches_of(index: PatchIndex, shard: int, numbers: NDArray[np.int64]) -> Iterator[tuple[int, Patch]]:
+    """Yield patches `numbers` of one shard, each with its number: views into one reading of what they span.
+
+    Chunks are shared between patches, so that one reading costs less than many.
+    """
+    size, rows, columns = index.patch_size, index.row[numbers], index.column[numbers]
+    down, across = _extent(rows, size), _extent(columns, size)
+    with _opened(index.paths[shard]) as file:
+        whole = _read(ShardWindows(file), index.paths[shard], down, across)
+    for number, row, column in zip(numbers.tolist(), rows - down.start, columns - across.start, strict=True):
+        yield number, {name: array[row : row + size, column : column + size] for name, array in whole.items()}
+
+
+def blank(size: int) -> Patch:
+    """What stands for a patch where there is none left: zeros, of weight 0."""
+    flat = (size, size, 1)
+    return {
+        "image": np.zeros((size, size, pixels.CHANNELS), np.int16),
+        "label": np.zeros(flat, np.uint8),
+        "weight": np.zeros(flat, np.uint8),
+    }
+
+
+def _extent(starts: NDArray[np.int32], size: int) -> slice:
+    return slice(int(starts.min()), int(starts.max()) + size)
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(
+            f"{path}: the shard can't be opened any more ({error}): put it back, or convert the product again"
+        ) from error
+
+
+def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> Patch:
+    try:
+        found = windows.read(DATASETS, rows, columns)
+    except MemoryError:
+        raise
+    except DAMAGE as error:
+        raise UserError(
+            f"{path}: rows {rows.start} to {rows.stop} can't be read ({error}): the shard is damaged; "
+            "convert the product again"
+        ) from error
+    image = pixels.image(found["refs"], found["bts"])
+    if not np.isfinite(image).all():
+        raise UserError(
+            f"{path}: rows {rows.start} to {rows.stop} hold a reflectance or temperature that is infinite or not a "
+            "number, from which nothing can be learnt: convert the product again"
+        )
+    return {
+        "image": pixels.quantise(image),
+        "label": pixels.label(found["bayes"]).astype(np.uint8),
+        "weight": pixels.weight(found["valid"], found["label_valid"]).astype(np.uint8),
+    }
