@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxmask.schedule import scaled_rate
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import FEATURES, SIZE_MULTIPLE
 from preprocess.errors import UserError
@@ -35,6 +36,8 @@ TASK_FLAGS = (
     "clip_norm",
     "ema",
 )
+# A flag on the command line that unsets another one of a --config file.
+SUPERSEDED = {"cache": ("no_cache",), "batch_size": ("global_batch_size",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,11 @@ def global_batch_size(config: TrainConfig, devices: int) -> int:
             f"choose {size // shares * shares or shares} or use fewer devices"
         )
     return size
+
+
+def peak_rate(config: TrainConfig, global_batch: int) -> float:
+    """Return the step size that the schedule reaches, with --scale-learning-rate that for `global_batch` patches."""
+    return scaled_rate(config.learning_rate, global_batch) if config.scale_learning_rate else config.learning_rate
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:

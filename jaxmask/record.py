@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from jaxmask.config import TrainConfig, changed_flag, to_json
+from jaxmask.config import TrainConfig, changed_flag, peak_rate, to_json
 from jaxmask.machine import versions
 from jaxmask.split import PARTS, Split, recorded_split
 from jaxmask.split import to_json as split_json
@@ -26,6 +26,8 @@ def make_record(config: TrainConfig, global_batch: int, data: TrainingSet, split
     return {
         "flags": to_json(config),
         "global_batch_size": global_batch,
+        "learning_rate_used": peak_rate(config, global_batch),
+        "best_by": best_by(split),
         **{kind: data.kind(kind) for kind in INPUT_KINDS},
         "collections": data.kind("collection"),
         "features": config.features,
@@ -35,6 +37,13 @@ def make_record(config: TrainConfig, global_batch: int, data: TrainingSet, split
         "left_out": {"unlabelled": list(data.unlabelled), "unreadable": [failure.item for failure in data.failures]},
         "versions": versions(),
     }
+
+
+def best_by(split: Split) -> Literal["validation loss", "test loss", "none"]:
+    """By what the best checkpoint is the best."""
+    if split.validation:
+        return "validation loss"
+    return "test loss" if split.test else "none"
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -17,7 +17,7 @@ from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
-from jaxmask.results import RESULTS_NAME
+from jaxmask.results_row import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
 from jaxmask.split import recorded_split
 from jaxmask.sst import FAILURES_NAME as SST_FAILURES_NAME

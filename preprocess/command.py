@@ -58,11 +58,13 @@ def parse(
     config_type: type[Config], prog: str, argv: Sequence[str] | None = None, default: Config | None = None
 ) -> Config:
     """Return `argv`, by default the process's, as a `config_type`; `default` holds what flags are where left out."""
-    given = {} if default is None else {"default": default}
-    config: Config = tyro.cli(
-        config_type, prog=f"python -m {prog}", args=argv, config=(tyro.conf.FlagCreatePairsOff,), **given
+    return tyro.cli(
+        config_type,
+        prog=f"python -m {prog}",
+        args=argv,
+        default=tyro.MISSING_NONPROP if default is None else default,
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
-    return config
 
 
 def run(
