@@ -1,4 +1,4 @@
-"""Keras' Adam against steps computed by hand in float64."""
+"""Keras' Adam against steps computed by hand in float64, and clipping against optax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxmask.optimiser import keras_adam
+from jaxmask.optimiser import clipped, keras_adam
 
 RATE, B1, B2, EPSILON = 0.001, 0.9, 0.999, 1e-7
 
@@ -62,3 +62,47 @@ def test_late_steps_are_uncorrected() -> None:
     state = optimiser.init(params)._replace(count=jnp.int32(1_000_000), mu=jnp.float32(1.0), nu=jnp.float32(1.0))
     update, _ = jax.jit(optimiser.update)(jnp.float32(1.0), state, params)
     assert float(update) == pytest.approx(-RATE, rel=1e-6)
+
+
+def test_the_rate_of_a_schedule_is_that_of_the_steps_before() -> None:
+    gradient = {"w": jnp.array([0.5, -2.0])}
+    scheduled, rates = keras_adam(lambda count: jnp.float32(0.1) * count.astype(jnp.float32)), []
+    state = scheduled.init(gradient)
+    for _ in range(3):
+        plain, _ = keras_adam(1.0).update(gradient, state)
+        update, state = scheduled.update(gradient, state)
+        rates.append(float((update["w"] / plain["w"])[0]))
+    assert rates == pytest.approx([0.0, 0.1, 0.2], rel=1e-6)  # of the counts 0, 1 and 2
+
+
+@pytest.mark.quick
+def test_long_gradients_are_shortened_in_their_direction() -> None:
+    gradient = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}  # of length 5
+    descent = optax.sgd(1.0)
+    for greatest, factor in [(2.5, 0.5), (5.0, 1.0), (50.0, 1.0)]:
+        update, _ = clipped(descent, greatest).update(gradient, descent.init(gradient))
+        assert jax.tree.map(np.ndarray.tolist, jax.tree.map(np.asarray, update)) == {
+            "a": [-3.0 * factor, 0.0],
+            "b": [[-4.0 * factor]],
+        }
+        theirs, _ = optax.clip_by_global_norm(greatest).update(gradient, optax.EmptyState())
+        # 1e-6: float32 divisions in another order
+        jax.tree.map(lambda ours, other: np.testing.assert_allclose(-ours, other, rtol=1e-6), update, theirs)
+
+
+def test_clipping_keeps_the_state_of_the_optimiser_and_hides_no_nan() -> None:
+    params = {"w": jnp.zeros(2)}
+    optimiser = clipped(keras_adam(RATE), 1.0)
+    assert jax.tree.structure(optimiser.init(params)) == jax.tree.structure(keras_adam(RATE).init(params))
+    for bad in (jnp.nan, jnp.inf):
+        update, _ = optimiser.update({"w": jnp.array([bad, 1.0])}, optimiser.init(params), params)
+        assert not np.isfinite(np.asarray(update["w"])).all()
+
+
+def test_float64_parameters_have_float64_moments_and_changes() -> None:
+    with jax.enable_x64(True):
+        params = {"w": jnp.zeros(2, jnp.float64)}
+        optimiser = clipped(keras_adam(RATE), 1.0)
+        update, state = optimiser.update({"w": jnp.ones(2, jnp.float64)}, optimiser.init(params), params)
+        assert {leaf.dtype for leaf in jax.tree.leaves((update, state.mu, state.nu))} == {jnp.dtype(jnp.float64)}
+        assert state.count.dtype == jnp.int32
