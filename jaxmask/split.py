@@ -42,7 +42,7 @@ def recorded_split(record: Any) -> Split:
     lists = [parts.get(part) for part in PARTS]
     if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
         raise ValueError(
-            "'split' must be an object with 'train' and 'test', and 'validation' if there is one, lists of product names"
+            "'split' must be an object with 'train' and 'test', and if there is one 'validation': lists of names"
         )
     return Split(**{part: tuple(parts[part]) for part in PARTS})
 
