@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import grain
@@ -12,9 +13,10 @@ import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
+from jaxmask.device_cache import open_resident
 from jaxmask.host_cache import HostPatches
-from jaxmask.mesh import to_global
-from jaxmask.order import PADDING, deal, shuffled_rows, turn_codes
+from jaxmask.mesh import own_places, to_global
+from jaxmask.order import PADDING, Order, deal
 from jaxmask.patch_index import PatchIndex, index_patches
 from jaxmask.pixels import Patch
 from jaxmask.shard_patches import ShardPatches, blank
@@ -26,6 +28,9 @@ BATCHES_AHEAD = 4
 
 HostBatch = dict[str, NDArray[Any]]  # this host's places of a batch
 Batch = dict[str, jax.Array]  # image (B, P, P, 9) int16, label and weight (B, P, P, 1) uint8[, turn (B,) uint8]
+
+Batches = Callable[[int, int], Iterator[HostBatch]]
+Place = Callable[[HostBatch], Batch]
 
 
 class PatchSource(Protocol):
@@ -41,34 +46,9 @@ class Feed:
 
     patches: int
     steps: int  # of an epoch, on every host; the last one padded by patches of weight 0
-    batches: Callable[[int, int], Iterator[HostBatch]]  # (epoch, first step): from there on; epoch 0 is unshuffled
-    place: Callable[[HostBatch], Batch]  # this host's part -> the whole batch, divided over the devices
+    batches: Batches  # (epoch, first step): from there on; epoch 0 is unshuffled
+    place: Place  # this host's part -> the whole batch, divided over the devices
     products: Callable[[int, int], tuple[str, ...]]  # (epoch, step): the products in that whole batch, sorted
-
-
-@dataclass(frozen=True)
-class Order:
-    """The order of a part's epochs."""
-
-    dealt: NDArray[np.int64]  # (steps, B), of order.deal
-    seed: int | None
-    augment: bool
-
-    def rows(self, epoch: int) -> NDArray[np.int64]:
-        """Which row of `dealt` each place takes at each step."""
-        if self.seed is None or epoch == 0:
-            return np.broadcast_to(np.arange(len(self.dealt))[:, None], self.dealt.shape)
-        return shuffled_rows(self.dealt, self.seed, epoch)
-
-    def numbers(self, epoch: int) -> NDArray[np.int64]:
-        """The patch of each place at each step, or PADDING."""
-        return np.take_along_axis(self.dealt, self.rows(epoch), axis=0)
-
-    def turns(self, epoch: int) -> NDArray[np.uint8] | None:
-        """The code of each place's turn at each step; None where nothing is ever turned."""
-        if self.seed is None or not self.augment:
-            return None
-        return turn_codes(self.dealt.shape, self.seed, epoch) * np.uint8(epoch > 0)
 
 
 def open_feed(
@@ -89,19 +69,14 @@ def open_feed(
     """
     index = index_patches(shards, patch_size)
     order = Order(deal(len(index), global_batch, seed), seed, augment)
-    own = _own_places(mesh, global_batch)
-    source = ShardPatches(index) if cache == "none" else HostPatches(index, order.dealt[:, own], quiet=quiet)
-
-    def batches(epoch: int, first_step: int) -> Iterator[HostBatch]:
-        turns = order.turns(epoch)
-        numbers = order.numbers(epoch)[first_step:, own]
-        return read_ahead(source, numbers, None if turns is None else turns[first_step:, own], patch_size)
-
+    own = own_places(mesh, global_batch)
+    opened = _open_resident if cache == "device" else partial(_open_source, cache=cache)
+    batches, place = opened(index, order, own, mesh, quiet=quiet)
     return Feed(
         patches=len(index),
         steps=len(order.dealt),
         batches=batches,
-        place=lambda batch: to_global(mesh, batch),
+        place=place,
         products=lambda epoch, step: _products(index, order.numbers(epoch)[step]),
     )
 
@@ -141,13 +116,37 @@ class _Steps:
         return batch if self._turns is None else batch | {"turn": self._turns[step]}
 
 
+def _open_source(
+    index: PatchIndex, order: Order, own: NDArray[np.int64], mesh: Mesh, *, cache: str, quiet: bool
+) -> tuple[Batches, Place]:
+    """Batches that come from the host: its own places' patches."""
+    source = ShardPatches(index) if cache == "none" else HostPatches(index, order.dealt[:, own], quiet=quiet)
+
+    def batches(epoch: int, first_step: int) -> Iterator[HostBatch]:
+        numbers, turns = order.numbers(epoch)[first_step:, own], order.turns(epoch)
+        return read_ahead(source, numbers, None if turns is None else turns[first_step:, own], index.patch_size)
+
+    return batches, partial(to_global, mesh)
+
+
+def _open_resident(
+    index: PatchIndex, order: Order, own: NDArray[np.int64], mesh: Mesh, *, quiet: bool
+) -> tuple[Batches, Place]:
+    """Batches that are on the devices already: the host says which rows, and how they are turned."""
+    resident = open_resident(index, order.dealt, mesh, quiet=quiet)
+
+    def batches(epoch: int, first_step: int) -> Iterator[HostBatch]:
+        rows, turns = resident.rows(order.dealt, order.rows(epoch), own), order.turns(epoch)
+        for step in range(first_step, len(rows)):
+            yield {"row": rows[step]} | ({} if turns is None else {"turn": turns[step, own]})
+
+    def place(batch: HostBatch) -> Batch:
+        placed = to_global(mesh, batch)
+        return resident.gather(resident.arrays, placed.pop("row")) | placed
+
+    return batches, place
+
+
 def _products(index: PatchIndex, numbers: NDArray[np.int64]) -> tuple[str, ...]:
     shards = np.unique(index.shard[numbers[numbers != PADDING]])
     return tuple(sorted(index.names[shard] for shard in shards))
-
-
-def _own_places(mesh: Mesh, global_batch: int) -> NDArray[np.int64]:
-    """The places that this process gives to `to_global`: those of its devices, in their order on the mesh."""
-    places = np.arange(global_batch).reshape(mesh.size, -1)
-    ours = [device.process_index == jax.process_index() for device in mesh.devices.flat]
-    return places[ours].reshape(-1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from jaxmask import pixels
-from jaxmask.memory import available_memory
+from jaxmask.memory import available_memory, processes_here
 from jaxmask.order import PADDING
 from jaxmask.patch_index import PatchIndex
 from jaxmask.pixels import Patch
@@ -16,7 +16,10 @@ from preprocess.errors import UserError
 
 
 class HostPatches:
-    """Patches by number, as ShardPatches gives them, bit for bit; of the others none is read or held."""
+    """Patches by number, as ShardPatches gives them, bit for bit; of the others none is read or held.
+
+    All processes must make theirs together. Raises UserError where they don't fit into the host's memory.
+    """
 
     def __init__(self, index: PatchIndex, numbers: NDArray[np.int64], *, quiet: bool = False) -> None:
         held = np.unique(numbers[numbers != PADDING])
@@ -46,9 +49,11 @@ class HostPatches:
 
 
 def _check_memory(needed_bytes: int) -> None:
-    available = available_memory()
-    if available is not None and needed_bytes > available:
+    available = available_memory()  # before the others fill theirs, for whom all wait
+    processes = processes_here()
+    if available is not None and processes * needed_bytes > available:
+        among = f" of {processes} processes" if processes > 1 else ""
         raise UserError(
-            f"--cache host needs {needed_bytes / 1e9:.1f} GB of memory for this host's decoded patches, "
-            f"{available / 1e9:.1f} GB are available: use --cache none, or more hosts"
+            f"--cache host needs {processes * needed_bytes / 1e9:.1f} GB of this host's memory for the decoded "
+            f"patches{among}, {available / 1e9:.1f} GB are available: use --cache none, or more hosts"
         )

@@ -7,6 +7,9 @@ place's patches, and a host or a device needs no others than those of its places
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +18,31 @@ TURNS = 8  # of a square: a quarter turn and a flip make them all; pixels.turned
 DEALING_EPOCH = 0
 ORDER_STREAM, TURN_STREAM = 0, 1
 BITS_OF_SEED = 32
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of all epochs of a part, and how its patches are turned in them."""
+
+    dealt: NDArray[np.int64]  # (steps, B), of `deal`
+    seed: int | None  # None: in order, and never turned, whatever the epoch
+    augment: bool
+
+    def rows(self, epoch: int) -> NDArray[np.int64]:
+        """Which row of `dealt` each place takes at each step, (steps, B); epoch 0 is unshuffled."""
+        if self.seed is None or epoch == 0:
+            return np.broadcast_to(np.arange(len(self.dealt))[:, None], self.dealt.shape)
+        return shuffled_rows(self.dealt, self.seed, epoch)
+
+    def numbers(self, epoch: int) -> NDArray[np.int64]:
+        """The patch of each place at each step, (steps, B), or PADDING."""
+        return np.take_along_axis(self.dealt, self.rows(epoch), axis=0)
+
+    def turns(self, epoch: int) -> NDArray[np.uint8] | None:
+        """The code of each place's turn at each step, (steps, B), all 0 in epoch 0; None where nothing is turned."""
+        if self.seed is None or not self.augment:
+            return None
+        return turn_codes(self.dealt.shape, self.seed, epoch) * np.uint8(epoch > 0)
 
 
 def permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -47,9 +75,9 @@ def shuffled_rows(dealt: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np
     return np.argsort(keys, axis=0, kind="stable")  # stable, so that padding, which comes last, wins no tie
 
 
-def turn_codes(shape: tuple[int, int], seed: int, epoch: int) -> NDArray[np.uint8]:
+def turn_codes(shape: tuple[int, ...], seed: int, epoch: int) -> NDArray[np.uint8]:
     """Return how each place's patch is turned at each step, (steps, global_batch): 0 as it is, below TURNS."""
-    keys = _keys(shape[0] * shape[1], seed, epoch, TURN_STREAM).reshape(shape)
+    keys = _keys(math.prod(shape), seed, epoch, TURN_STREAM).reshape(shape)
     return (keys >> np.uint64(64 - (TURNS - 1).bit_length())).astype(np.uint8)
 
 
