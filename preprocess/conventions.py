@@ -59,7 +59,7 @@ def native_arrays(
     """
     shape = product.bt.shape[1:]
     zenith = interpolate_zenith(product.solar_zenith, product.grid_tie, product.grid_1km, *shape)
-    mu0 = np.ascontiguousarray(cosine_of_sun(zenith))
+    mu0 = cosine_of_sun(zenith)
     channels = _channels(product, regrid, texture)
     solar = solar_images(channels, factors, native_irradiance(product), mu0, rads=rads, texture=texture)
     label_valid = labelled_pixels(product, label_rule)

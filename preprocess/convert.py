@@ -25,7 +25,7 @@ from preprocess.labels import (
 from preprocess.netcdf import open_source
 from preprocess.pool import map_items
 from preprocess.product import find_products, read_identity, read_product
-from preprocess.scene import SceneInfo, fit
+from preprocess.scene import Scene, SceneInfo, fit
 from preprocess.shard import read_info, read_layout, write_shard
 
 __all__ = ["ConvertConfig", "Converted", "convert_product", "main"]
@@ -87,11 +87,24 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
                 # Of an earlier version, where a run was killed between writing this one and removing that.
                 other.unlink(missing_ok=True)
                 return _converted(shard, info, reused=True)
+    scene = _scene(path, config)
+    if (size := config.size()) is not None:
+        scene = fit(scene, *size)
+    kept, other = (day, night) if scene.info.day else (night, day)
+    write_shard(kept, scene)
+    other.unlink(missing_ok=True)
+    if not kept.exists():
+        raise UserError(f"{kept} has gone: another command converts another version of {path.name} to the same folder")
+    return _converted(kept, scene.info, reused=False)
+
+
+def _scene(path: Path, config: ConvertConfig) -> Scene:
+    """The scene of a product, at its own size; the product's memory is free for what is made of the scene."""
     views = views_of(config)
     product = read_product(
         path, positions=config.regrid == "neighbours", oblique="oblique" in views, verify=config.verify
     )
-    scene = make_scene(
+    return make_scene(
         product,
         convention=config.convention,
         calibration=config.calibration,
@@ -101,14 +114,6 @@ def convert_product(path: Path, config: ConvertConfig) -> Converted:
         texture=config.texture,
         views=views,
     )
-    if (size := config.size()) is not None:
-        scene = fit(scene, *size)
-    kept, other = (day, night) if scene.info.day else (night, day)
-    write_shard(kept, scene)
-    other.unlink(missing_ok=True)
-    if not kept.exists():
-        raise UserError(f"{kept} has gone: another command converts another version of {path.name} to the same folder")
-    return _converted(kept, scene.info, reused=False)
 
 
 def _reusable(shard: Path, config: ConvertConfig, manifest_md5: str) -> SceneInfo | None:

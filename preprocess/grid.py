@@ -116,11 +116,12 @@ def _mean_of_int16(packed: Packed, known: np.ndarray) -> np.ndarray:
     """`mean_packed` of int16 counts, f8: each sum is exact."""
     complete = bool(known.all())
     biased = packed.counts.view(np.uint16) ^ np.uint16(_BIAS)
-    if not complete:
+    if not complete and packed.fill != -_BIAS:  # which is 0 already
         biased *= known
     pairs = biased.view(np.uint32)
     sums = pairs & _LOW_HALF
-    sums += pairs >> _HALF_BITS
+    pairs >>= _HALF_BITS
+    sums += pairs
     total = sums[0::2] + sums[1::2]
     mean: np.ndarray = (total.view(np.int32) - np.int32(4 * _BIAS)) * (packed.scale / 4)
     mean += packed.offset

@@ -12,6 +12,7 @@ from preprocess.level1 import Grid
 # Below this height of the sun (2 degrees) a plane-parallel reflectance means little and its noise grows without bound.
 LOWEST_SUN_ZENITH_DEG = 88.0
 HORIZON_ZENITH_DEG = 90.0
+COLUMNS_AT_ONCE = 64
 # The original writes pi / 180 to eight digits.
 REFERENCE_RADIANS_PER_DEGREE = 0.017453292
 
@@ -69,12 +70,17 @@ def _patterns(valid: np.ndarray) -> Iterator[tuple[np.ndarray, slice | np.ndarra
 def cosine_of_sun(solar_zenith_deg: np.ndarray) -> np.ndarray:
     """mu0 to divide by, f4: max(cos sza, cos 88 degrees); NaN where the sun is down (sza >= 90) or its angle unknown.
 
-    Within 2e-7 of itself: taken as the sine of the height, which float32 holds best where it is low.
+    C-contiguous, within 2e-7 of itself: taken as the sine of the height, which float32 holds best where it is low.
     """
-    height = (HORIZON_ZENITH_DEG - solar_zenith_deg).astype(np.float32)
-    mu0 = np.sin(height * np.float32(np.pi / 180))
-    np.maximum(mu0, np.float32(np.cos(np.radians(LOWEST_SUN_ZENITH_DEG))), out=mu0)
-    return np.where(height > 0, mu0, np.float32(np.nan))
+    mu0 = np.empty(solar_zenith_deg.shape, np.float32)
+    # interpolate_zenith leaves columns in one piece: some at a time become rows while a core's own cache holds them.
+    for start in range(0, mu0.shape[-1], COLUMNS_AT_ONCE):
+        columns = (..., slice(start, start + COLUMNS_AT_ONCE))
+        height = (HORIZON_ZENITH_DEG - solar_zenith_deg[columns]).astype(np.float32)
+        cosine = np.sin(height * np.float32(np.pi / 180))
+        np.maximum(cosine, np.float32(np.cos(np.radians(LOWEST_SUN_ZENITH_DEG))), out=cosine)
+        mu0[columns] = np.where(height > 0, cosine, np.float32(np.nan))
+    return mu0
 
 
 def irradiance_ratios(irradiance: np.ndarray) -> np.ndarray:

@@ -124,6 +124,9 @@ MISSING = {
 
 def _fit_array(array: np.ndarray, height: int, width: int, missing: float) -> np.ndarray:
     kept = array[:height, :width]
-    fitted = np.full((height, width, *array.shape[2:]), missing, array.dtype)
-    fitted[: kept.shape[0], : kept.shape[1]] = kept
+    rows, columns = kept.shape[:2]
+    fitted = np.empty((height, width, *array.shape[2:]), array.dtype)
+    fitted[:rows, :columns] = kept
+    fitted[rows:] = missing
+    fitted[:rows, columns:] = missing
     return fitted

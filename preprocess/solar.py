@@ -48,26 +48,27 @@ def solar_images(
     lit = bool((mu0 > 0).any())
     if not lit and not rads:
         return images
-    measured = []
-    for index, channel in enumerate(channels):
-        if images.rads is not None:
-            _multiply(channel.radiance, np.float32(factors[index]), None, MISSING_RADIANCE, images.rads[..., index])
-        if lit:
-            scale = np.float32(np.pi * factors[index] / irradiance[index])
-            shared = channel.radiance if channel.equalised is None else channel.equalised
-            _multiply(shared, scale, mu0, MISSING_REFLECTANCE, images.refs[..., index])
-            if images.texture is not None and channel.deviation is not None:
-                _multiply(channel.deviation, scale, mu0, MISSING_REFLECTANCE, images.texture[..., index])
-        measured.append(channel.measured)
-    return images._replace(measured=tuple(measured))
-
-
-def _multiply(image: np.ndarray, scale: np.float32, mu0: np.ndarray | None, missing: float, out: np.ndarray) -> None:
-    """image * scale / mu0 into `out`, `missing` where that is NaN; rows at a time stay in a core's own cache."""
-    for start in range(0, len(image), BLOCK_ROWS):
+    gridded = list(channels)
+    # Some rows of all channels at a time: what is interleaved stays in a core's own cache meanwhile.
+    for start in range(0, len(mu0), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        values = image[rows] * scale
-        if mu0 is not None:
-            values /= mu0[rows]
-        np.copyto(values, missing, where=np.isnan(values))
-        out[rows] = values
+        for index, channel in enumerate(gridded):
+            place = (rows, slice(None), index)
+            if images.rads is not None:
+                images.rads[place] = _product(channel.radiance[rows], factors[index], None, MISSING_RADIANCE)
+            if lit:
+                scale = np.pi * factors[index] / irradiance[index]
+                shared = channel.radiance if channel.equalised is None else channel.equalised
+                images.refs[place] = _product(shared[rows], scale, mu0[rows], MISSING_REFLECTANCE)
+                if images.texture is not None and channel.deviation is not None:
+                    images.texture[place] = _product(channel.deviation[rows], scale, mu0[rows], MISSING_REFLECTANCE)
+    return images._replace(measured=tuple(channel.measured for channel in gridded))
+
+
+def _product(image: np.ndarray, scale: float, mu0: np.ndarray | None, missing: float) -> np.ndarray:
+    """image * scale / mu0, f4, `missing` where that is NaN."""
+    values: np.ndarray = image * np.float32(scale)
+    if mu0 is not None:
+        values /= mu0
+    np.copyto(values, missing, where=np.isnan(values))
+    return values
