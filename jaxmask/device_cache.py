@@ -18,7 +18,6 @@ from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, PartitionSpec
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from jaxmask import pixels
 from jaxmask.memory import available_memory, processes_here
@@ -26,7 +25,7 @@ from jaxmask.mesh import DATA_AXIS, batch_sharding, own_places, replicated
 from jaxmask.order import PADDING
 from jaxmask.patch_index import PatchIndex
 from jaxmask.pixels import Patch
-from jaxmask.shard_patches import blank, patches_of
+from jaxmask.shard_patches import blank, read_all
 from preprocess.errors import UserError
 
 # Of the memory that is free on the device with the least: what the patches of one part may take, the rest being for the
@@ -84,7 +83,8 @@ def gatherer(mesh: Mesh, patch_size: int, *, everywhere: bool) -> Callable[[Arra
 
     divided = PartitionSpec(DATA_AXIS)
     held = PartitionSpec() if everywhere else divided
-    return jax.jit(jax.shard_map(own, mesh=mesh, in_specs=(held, divided), out_specs=divided))
+    gather = jax.shard_map(own, mesh=mesh, in_specs=(held, divided), out_specs=divided)
+    return jax.jit(gather, out_shardings=batch_sharding(mesh))
 
 
 def _taken(array: jax.Array, rows: jax.Array) -> jax.Array:
@@ -102,15 +102,12 @@ def _load(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, quiet: bool) 
     local = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
     held = [_zeros(device, rows_each, index.patch_size) for device in local]
     waiting: list[list[tuple[int, Patch]]] = [[] for _ in local]
-    wanted = np.flatnonzero(row_of != PADDING)
-    shards = np.unique(index.shard[wanted]).tolist()
-    for shard in tqdm(shards, desc="decoding", unit="shard", disable=True if quiet else None):
-        for number, patch in patches_of(index, shard, wanted[index.shard[wanted] == shard]):
-            which, row = divmod(int(row_of[number]), rows_each)
-            waiting[which].append((row, patch))
-            if len(waiting[which]) == PATCHES_A_TRANSFER:
-                held[which] = _sent(held[which], waiting[which], local[which])
-                waiting[which] = []
+    for number, patch in read_all(index, np.flatnonzero(row_of != PADDING), quiet=quiet):
+        which, row = divmod(int(row_of[number]), rows_each)
+        waiting[which].append((row, patch))
+        if len(waiting[which]) == PATCHES_A_TRANSFER:
+            held[which] = _sent(held[which], waiting[which], local[which])
+            waiting[which] = []
     for which, device in enumerate(local):
         held[which] = _sent(held[which], waiting[which], device)
     return _joined(held, mesh)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from jaxmask import pixels
 from jaxmask.memory import available_memory, processes_here
 from jaxmask.order import PADDING
 from jaxmask.patch_index import PatchIndex
 from jaxmask.pixels import Patch
-from jaxmask.shard_patches import patches_of
+from jaxmask.shard_patches import read_all
 from preprocess.errors import UserError
 
 
@@ -32,11 +31,9 @@ class HostPatches:
             "label": np.empty((*shape, 1), np.uint8),
             "weight": np.empty((*shape, 1), np.uint8),
         }
-        shards = np.unique(index.shard[held]).tolist()
-        for shard in tqdm(shards, desc="decoding", unit="shard", disable=True if quiet else None):
-            for number, patch in patches_of(index, shard, held[index.shard[held] == shard]):
-                for name, array in patch.items():
-                    self._patches[name][self._row[number]] = array
+        for number, patch in read_all(index, held, quiet=quiet):
+            for name, array in patch.items():
+                self._patches[name][self._row[number]] = array
 
     def __len__(self) -> int:
         return len(self._patches["image"])

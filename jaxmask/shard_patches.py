@@ -5,21 +5,26 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import grain
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from jaxmask import pixels
 from jaxmask.patch_index import PatchIndex
 from jaxmask.pixels import Patch
 from preprocess.chunks import DAMAGE
 from preprocess.errors import UserError
+from preprocess.pool import available_cores
 from preprocess.shard import ShardWindows
 
 DATASETS = ("refs", "bts", "bayes", "valid", "label_valid")
+MOST_THREADS = 16  # that read shards, each of which holds one decoded, 100 MB
 OPEN_FILES = 64  # well below the usual limit of 1024 descriptors a process
 
 
@@ -60,17 +65,29 @@ class ShardPatches:
             return self._open[shard]
 
 
-def patches_of(index: PatchIndex, shard: int, numbers: NDArray[np.int64]) -> Iterator[tuple[int, Patch]]:
-    """Yield patches `numbers` of one shard, each with its number: views into one reading of what they span.
+def read_all(index: PatchIndex, numbers: NDArray[np.int64], *, quiet: bool = False) -> Iterator[tuple[int, Patch]]:
+    """Yield patches `numbers` (different ones), each with its number, shard by shard; threads read shards ahead."""
+    shards = np.unique(index.shard[numbers]).tolist()
+    if not shards:
+        return
+    wanted = [np.sort(numbers[index.shard[numbers] == shard]) for shard in shards]
+    threads = min(MOST_THREADS, available_cores())
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
+    read = grain.MapDataset.source(wanted).map(partial(_patches_of_one, index)).to_iter_dataset(options)
+    for found in tqdm(read, total=len(shards), desc="decoding", unit="shard", disable=True if quiet else None):
+        yield from found
 
-    Chunks are shared between patches, so that one reading costs less than many.
-    """
-    size, rows, columns = index.patch_size, index.row[numbers], index.column[numbers]
+
+def _patches_of_one(index: PatchIndex, numbers: NDArray[np.int64]) -> list[tuple[int, Patch]]:
+    """Patches of one shard: views into one reading of what they span, as chunks are shared between them."""
+    size, shard, rows, columns = index.patch_size, index.shard[numbers[0]], index.row[numbers], index.column[numbers]
     down, across = _extent(rows, size), _extent(columns, size)
     with _opened(index.paths[shard]) as file:
         whole = _read(ShardWindows(file), index.paths[shard], down, across)
-    for number, row, column in zip(numbers.tolist(), rows - down.start, columns - across.start, strict=True):
-        yield number, {name: array[row : row + size, column : column + size] for name, array in whole.items()}
+    corners = zip(rows - down.start, columns - across.start, strict=True)
+    windows = [(slice(row, row + size), slice(column, column + size)) for row, column in corners]
+    cut = [{name: array[window] for name, array in whole.items()} for window in windows]
+    return list(zip(numbers.tolist(), cut, strict=True))
 
 
 def blank(size: int) -> Patch:

@@ -20,6 +20,11 @@ PATCH = 32
 OWN = "nadir 0.9 1.0 1.0 1.0 1.0 1.1"
 
 
+@pytest.fixture(autouse=True)
+def _log_to_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("jaxmask"), "propagate", True)
+
+
 def one_of(folder: Path, **attributes: Any) -> Path:
     """Two shards, and a third that differs."""
     make_shards(folder, 2)
@@ -100,3 +105,48 @@ def test_a_label_that_never_changes_over_a_surface_is_warned_of(
     with caplog.at_level(logging.WARNING, logger="jaxmask"):
         open_training_set(tmp_path, PATCH, quiet=True)
     assert not caplog.text
+
+
+def test_s3b_is_trained_on_and_unlabelled_and_unreadable_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_shards(tmp_path, 2)
+    make_shard(tmp_path / "night" / f"{product_name(5, platform='S3B')}.hdf")
+    make_shard(tmp_path / "night" / f"{product_name(6)}.hdf", labelled=False)
+    (tmp_path / "day" / f"{product_name(7)}.hdf").write_bytes(b"not HDF5")
+    with caplog.at_level(logging.INFO, logger="jaxmask"):
+        opened = open_training_set(tmp_path, PATCH, quiet=True)
+    assert opened.names == (product_name(0), product_name(1), product_name(5, platform="S3B"))
+    assert opened.unlabelled == (product_name(6),)
+    assert [Path(failure.item).stem for failure in opened.failures] == [product_name(7)]
+    assert f"left out, never labelled (1): {product_name(6)}" in caplog.text
+    assert f"{product_name(7)}.hdf: " in caplog.text
+
+
+@pytest.mark.parametrize("name", ["convention", "calibration", "regridding", "label_rule"])
+def test_shards_of_two_kinds_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    make_shards(tmp_path, 2)
+    make_shard(tmp_path / "day" / f"{product_name(9)}.hdf", **{name: "other"})
+    with pytest.raises(UserError, match=f"{product_name(9)}.hdf has {name.replace('_', ' ')} other, but .*convert all"):
+        open_training_set(tmp_path, PATCH, quiet=True)
+
+
+def test_nothing_labelled_is_refused(tmp_path: Path) -> None:
+    make_shards(tmp_path, 1, labelled=False)
+    with pytest.raises(UserError, match=r"needs products with a Bayesian label; found 1 never labelled \(S3A"):
+        open_training_set(tmp_path, PATCH, quiet=True)
+
+
+def test_one_product_twice_is_refused(tmp_path: Path) -> None:
+    make_shard(tmp_path / "day" / f"{product_name(0)}.hdf")
+    make_shard(tmp_path / "night" / f"{product_name(0)}.hdf")
+    with pytest.raises(UserError, match=r"are both product S3A.*remove one"):
+        open_training_set(tmp_path, PATCH, quiet=True)
+
+
+def test_a_shard_smaller_than_a_patch_is_refused(tmp_path: Path) -> None:
+    make_shards(tmp_path, 1, 60, 100)
+    with pytest.raises(
+        UserError, match="has 60 x 100 pixels, too few for a patch of 64: choose --patch-size 56 or less"
+    ):
+        open_training_set(tmp_path, 64, quiet=True)
