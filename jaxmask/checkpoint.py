@@ -21,8 +21,8 @@ from jaxmask.step import TrainState
 from jaxmask.unet import Params
 from preprocess.errors import UserError
 
-# The items of one checkpoint. Parameters lie apart, so that inference reads nothing else.
-PARAMS, PROGRESS, POSITION, METRICS = "params", "progress", "position", "metrics"
+# The items of one checkpoint. Parameters lie apart, so that inference reads nothing else; EMA is there if one is kept.
+PARAMS, EMA, PROGRESS, POSITION, METRICS = "params", "ema", "progress", "position", "metrics"
 MARKS = ("_CHECKPOINT_METADATA", f"{PARAMS}/_METADATA", f"{PROGRESS}/_METADATA", f"{POSITION}/metadata")
 BEST_BY = "loss"  # the metric of which the lowest is the best
 
@@ -41,16 +41,12 @@ class Checkpoints:
     ) -> None:
         """Start saving in the background; `state` may be donated as soon as this returns.
 
-        position: what is needed to go on with the data, as JSON; metrics: of the test, with "loss", if it was tested.
+        step: the checkpoint's number, above that of the one before; position: what is needed to go on with the data, as
+        JSON; metrics: with "loss", of the part that chooses the best; only an epoch's end has them.
         Raises UserError if the save before this one could not be written, ValueError unless `step` is later than that.
         """
-        items = ocp.args.Composite(
-            **{
-                PARAMS: ocp.args.StandardSave(state.params),
-                PROGRESS: ocp.args.StandardSave({"opt_state": state.opt_state, "step": state.step}),
-                POSITION: ocp.args.JsonSave(position),
-            }
-        )
+        trees = {name: ocp.args.StandardSave(tree) for name, tree in _trees(state).items()}
+        items = ocp.args.Composite(**trees, **{POSITION: ocp.args.JsonSave(position)})
         scored = metrics if metrics and metrics.get(BEST_BY) is not None else None
         latest = self.manager.latest_step()
         if latest is not None and step <= latest:
@@ -78,10 +74,9 @@ class Checkpoints:
         found = self.latest_step() if step is None else step
         if found is None or found not in whole_steps(self.folder):
             raise UserError(f"{self.folder}: expected a checkpoint{'' if step is None else f' {step}'}, found none")
-        progress = {"opt_state": like.opt_state, "step": like.step}
-        targets = jax.tree.map(_as_abstract, {PARAMS: like.params, PROGRESS: progress})
-        items = _read(self.folder / str(found), targets)
-        state = TrainState(items[PARAMS], items[PROGRESS]["opt_state"], items[PROGRESS]["step"])
+        items = _read(self.folder / str(found), jax.tree.map(_as_abstract, _trees(like)))
+        progress = items[PROGRESS]
+        state = TrainState(items[PARAMS], progress["opt_state"], progress["step"], items.get(EMA))
         return state, items[POSITION]
 
 
@@ -111,7 +106,7 @@ def open_checkpoints(folder: Path) -> Iterator[Checkpoints]:
 def restore_params(folder: Path, like: Params, which: Which = "latest") -> Params:
     """Read only the parameters of the latest or best checkpoint: numpy arrays, on any machine and number of devices.
 
-    like: the same tree of arrays or `jax.ShapeDtypeStruct`s.
+    Where a running mean of them is kept (--ema), that mean. like: the same tree of arrays or `jax.ShapeDtypeStruct`s.
     Raises UserError if there is no such checkpoint, it is damaged, or of other shapes.
     """
     _quieten()
@@ -121,9 +116,10 @@ def restore_params(folder: Path, like: Params, which: Which = "latest") -> Param
         raise UserError(f"{folder}: expected a checkpoint, found none; train first, or wait for the first epoch to end")
     step = steps[-1] if which == "latest" else best_step(folder)
     if step is None:
-        raise UserError(f"{folder}: no checkpoint has a test loss, so none is the best; use the latest")
-    targets = {PARAMS: jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)}
-    return _read(folder / str(step), targets)[PARAMS]
+        raise UserError(f"{folder}: no checkpoint has a validation or test loss, so none is the best; use the latest")
+    kept = EMA if (folder / str(step) / EMA).is_dir() else PARAMS
+    targets = {kept: jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)}
+    return _read(folder / str(step), targets)[kept]
 
 
 def whole_steps(folder: Path) -> list[int]:
@@ -133,8 +129,11 @@ def whole_steps(folder: Path) -> list[int]:
 
 
 def best_step(folder: Path) -> int | None:
-    """Step of the whole checkpoint with the lowest test loss; None if none was tested; UserError if one is damaged."""
-    losses = {step: _loss(folder / str(step)) for step in whole_steps(folder)}
+    """Step of the whole checkpoint with the lowest loss; None if none has one; UserError if one is damaged.
+
+    Of equal ones the latest, which is the one that orbax keeps.
+    """
+    losses = {step: _loss(folder / str(step)) for step in reversed(whole_steps(folder))}
     scored = {step: loss for step, loss in losses.items() if loss is not None}
     return min(scored, key=scored.__getitem__, default=None)
 
@@ -171,7 +170,8 @@ def _loss(checkpoint: Path) -> float | None:
 
 def _is_whole(checkpoint: Path) -> bool:
     # Orbax renames a folder when it is complete; a copy cut short, or a file system without renames, is seen by these.
-    return all((checkpoint / mark).is_file() for mark in MARKS)
+    marks = (*MARKS, f"{EMA}/_METADATA") if (checkpoint / EMA).is_dir() else MARKS
+    return all((checkpoint / mark).is_file() for mark in marks)
 
 
 def _clear_half_written(folder: Path) -> None:
@@ -188,7 +188,8 @@ def _read(checkpoint: Path, targets: dict[str, Any]) -> dict[str, Any]:
     reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
     items = {name: ocp.args.StandardRestore(target) for name, target in targets.items()}
     try:
-        _check_shapes(checkpoint, targets[PARAMS])
+        for name in targets.keys() & {PARAMS, EMA}:
+            _check_shapes(checkpoint / name, targets[name])
         restored = reader.restore(checkpoint, args=ocp.args.Composite(**items, **{POSITION: ocp.args.JsonRestore()}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -200,9 +201,9 @@ def _read(checkpoint: Path, targets: dict[str, Any]) -> dict[str, Any]:
     return {name: restored[name] for name in (*targets, POSITION)}
 
 
-def _check_shapes(checkpoint: Path, params: Params) -> None:
+def _check_shapes(item: Path, params: Params) -> None:
     """Raise UserError unless the parameters on disk have the shapes of `params`: orbax itself would not mind."""
-    metadata = ocp.Checkpointer(ocp.StandardCheckpointHandler()).metadata(checkpoint / PARAMS).item_metadata
+    metadata = ocp.Checkpointer(ocp.StandardCheckpointHandler()).metadata(item).item_metadata
     if metadata is None:
         raise ValueError("its description can't be read")
     found = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(metadata.tree)}
@@ -210,9 +211,15 @@ def _check_shapes(checkpoint: Path, params: Params) -> None:
     for name in sorted(found | expected):
         if found.get(name) != expected.get(name):
             raise UserError(
-                f"{checkpoint}: expected parameters {name} of shape {expected.get(name)}, found {found.get(name)}: "
+                f"{item.parent}: expected parameters {name} of shape {expected.get(name)}, found {found.get(name)}: "
                 "it holds a network with another number of features or channels"
             )
+
+
+def _trees(state: TrainState) -> dict[str, Any]:
+    """The items that hold arrays."""
+    trees = {PARAMS: state.params, PROGRESS: {"opt_state": state.opt_state, "step": state.step}}
+    return trees if state.ema is None else trees | {EMA: state.ema}
 
 
 def _as_abstract(leaf: Any) -> jax.ShapeDtypeStruct:

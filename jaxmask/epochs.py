@@ -1,96 +1,136 @@
-"""Edge: the epochs of a training: pass, pass, line of history, checkpoint."""
+"""Edge: the epochs of a training: passes over its parts, a line of history, and where to save."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from jaxmask.audience import Audience
 from jaxmask.data import Feed
-from jaxmask.history import Epoch
-from jaxmask.loop import Pass, Watch, run_pass
+from jaxmask.history import Epoch, epoch_line
+from jaxmask.loop import Step, Way, run_pass
+from jaxmask.metrics import summarise
+from jaxmask.observers import Stepped
+from jaxmask.position import Part, Position, after_epoch, is_epoch_over, parts_of, went_on
 from jaxmask.programs import Programs
+from jaxmask.progress import Progress
 from jaxmask.step import TrainState
-from jaxmask.stopping import StoppedOnRequest
+from jaxmask.stopping import GO_ON, SAVE_AND_STOP
 from preprocess.errors import UserError
+
+WORDS: dict[Part, str] = {"train": "training", "validation": "validating", "test": "testing"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every epoch of a training does."""
+    """What every epoch of a training does: `feeds` of the parts there are, of which "train" always is one."""
 
     epochs: int
     global_batch: int
-    train: Feed
-    test: Feed | None
-    bar: bool
+    feeds: Mapping[Part, Feed]
+    early_stopping: int | None = None
+
+    @property
+    def steps(self) -> dict[Part, int]:
+        """The steps of a whole pass of each part."""
+        return {part: feed.steps for part, feed in self.feeds.items()}
+
+    def is_over(self, position: Position) -> bool:
+        """Whether nothing is left to train at `position`."""
+        over = position.epochs >= self.epochs or position.patience.is_over(self.early_stopping)
+        return position.is_between_epochs and over
+
+
+@dataclass(frozen=True)
+class Company:
+    """Who is asked and told while training goes on."""
+
+    wish: Callable[[], int]  # this process's: GO_ON, SAVE or SAVE_AND_STOP
+    audience: Audience
+    progress: Progress
+
+
+class Halt(NamedTuple):
+    """A moment to save at: the same on all processes."""
+
+    position: Position
+    line: Epoch | None  # of the epoch that has just ended
+    stop: bool  # whether a process was asked to stop
 
 
 def run_epochs(
-    plan: Plan, programs: Programs, state: TrainState, done: int, asked: Callable[[], bool]
-) -> Iterator[tuple[TrainState, Epoch]]:
-    """Yield the state and the line of history after each epoch that follows the first `done`.
+    plan: Plan, programs: Programs, company: Company, state: TrainState, position: Position
+) -> Iterator[tuple[TrainState, Halt]]:
+    """Go on from `position`; yield the state at the end of each epoch, and where the processes agreed to save.
 
-    The yielded state belongs to the next epoch once that is asked for: copy or save it before.
-    Raises UserError where a loss or a parameter is not finite, or where no pixel can be learnt from; StoppedOnRequest
-    once any process is `asked`, between two steps or two epochs.
+    The yielded state is finite, and belongs to the next step once that is asked for: copy or save it before.
+    Raises UserError where a loss or a parameter is not finite, or where no pixel can be learnt from.
     """
-
-    def watch(name: str, feed: Feed) -> Watch:
-        return Watch(name, feed.patches, plan.global_batch, plan.bar, lambda: programs.vote(int(asked())))
-
-    for epoch in range(done + 1, plan.epochs + 1):
-        if bool(programs.vote(int(asked()))):  # a pass of one step never sees it
-            raise StoppedOnRequest
-        batches = plan.train.batches(epoch, 0)
-        following = watch(f"epoch {epoch}/{plan.epochs}, training", plan.train)
-        state, trained = run_pass(programs.train, state, batches, plan.train.place, following)
-        _check_learnt(epoch, trained, programs, state)
-        tested = None
-        if plan.test is not None:
-            batches = plan.test.batches(0, 0)
-            following = watch(f"epoch {epoch}/{plan.epochs}, testing", plan.test)
-            state, tested = run_pass(programs.test, state, batches, plan.test.place, following)
-        yield state, epoch_line(epoch, trained, tested)
+    while not plan.is_over(position):
+        for now, reached, vote in _run_epoch(plan, programs, company, state, position):
+            state, position = now, reached
+            over = is_epoch_over(position, plan.steps)
+            if not over and vote == GO_ON:
+                continue
+            _check_finite(programs, state, position)
+            line = epoch_line(position.epochs + 1, position.passes) if over else None
+            if line is not None:
+                position = after_epoch(position, _validation_loss(plan, line))
+            yield state, Halt(position, line, vote == SAVE_AND_STOP)
 
 
-def epoch_line(epoch: int, trained: Pass, tested: Pass | None) -> Epoch:
-    """Return the line of `history.jsonl`; patches_per_second counts what was trained on over the time of training."""
-    return {
-        "epoch": epoch,
-        "train": trained.scores(),
-        "test": tested.scores() if tested else None,
-        "train_seconds": trained.seconds,
-        "test_seconds": tested.seconds if tested else None,
-        "train_patches": trained.patches,
-        "test_patches": tested.patches if tested else 0,
-        "patches_per_second": trained.patches / trained.seconds,
-        "wait_share": trained.waited_seconds / trained.seconds,
-    }
+def _run_epoch(
+    plan: Plan, programs: Programs, company: Company, state: TrainState, position: Position
+) -> Iterator[tuple[TrainState, Position, int]]:
+    """Go through what is left of the epoch at `position`; yield at each halt and at the end of each part."""
+    for part in parts_of(plan.steps)[parts_of(plan.steps).index(position.part) :]:
+        step = programs.train if part == "train" else programs.test
+        feed, name = plan.feeds[part], f"epoch {position.epochs + 1}/{plan.epochs}, {WORDS[part]}"
+        with company.progress.following(name, feed.patches, position) as show:
+            way = Way(
+                name=name,
+                feed=feed,
+                order=position.epochs + 1 if part == "train" else 0,
+                global_batch=plan.global_batch,
+                vote=lambda: programs.vote(company.wish()),
+                tell=_teller(plan, company, position, show),
+            )
+            for now, reached in run_pass(step, state, way, position.step, position.passes.get(part)):
+                state, position = now, went_on(position, reached.steps, reached.given, plan.steps)
+                if reached.steps == feed.steps:
+                    _check_counted(part, plan, reached.given.sums.weight)
+                yield state, position, reached.vote
 
 
-def epoch_message(line: Epoch, epochs: int) -> str:
-    """Return the line that people read: epoch, scores, throughput, seconds."""
-    parts = [_scores(name, line[name]) for name in ("train", "test") if line[name]]
-    seconds = line["train_seconds"] + (line["test_seconds"] or 0.0)
-    return (
-        f"epoch {line['epoch']}/{epochs}: {', '.join(parts)}; {line['patches_per_second']:.1f} patches/s, "
-        f"{seconds:.1f} s, waited {100 * line['wait_share']:.0f} %"
-    )
+def _teller(plan: Plan, company: Company, position: Position, show: Callable[[Step], None]) -> Callable[[Step], None]:
+    def tell(step: Step) -> None:
+        show(step)
+        if position.part == "train":
+            loss = summarise(step.sums)["loss"]
+            taken = position.epochs * plan.steps["train"] + step.number
+            company.audience.step(Stepped(taken, position.epochs + 1, math.nan if loss is None else loss, step.patches))
+
+    return tell
 
 
-def _check_learnt(epoch: int, trained: Pass, programs: Programs, state: TrainState) -> None:
-    if trained.sums.weight == 0:
+def _validation_loss(plan: Plan, line: Epoch) -> float | None:
+    return line["validation"]["loss"] if "validation" in plan.feeds else None
+
+
+def _check_counted(part: Part, plan: Plan, weight: float) -> None:
+    needed = part == "train" or (part == "validation" and plan.early_stopping is not None)
+    if needed and weight == 0:
         raise UserError(
-            "no pixel of the training patches is valid, labelled and further than --clip-offset from its patch's edge: "
-            "check the shards, or choose a smaller --clip-offset"
+            f"no pixel of the {WORDS[part]} patches is valid, labelled and further than --clip-offset from its patch's "
+            "edge: check the shards, or choose a smaller --clip-offset"
         )
+
+
+def _check_finite(programs: Programs, state: TrainState, position: Position) -> None:
     if not bool(programs.finite(state)):
         raise UserError(
-            f"epoch {epoch}: its last step made a parameter infinite or not a number. The epochs before are saved; "
-            "lower --learning-rate and start anew by --overwrite"
+            f"epoch {position.epochs + 1}: a parameter, or a moment of the optimiser, is not finite. What was saved "
+            "before is whole; lower --learning-rate and start anew by --overwrite"
         )
-
-
-def _scores(name: str, scores: dict[str, float | None]) -> str:
-    loss, accuracy = (f"{scores[key]:.4f}" if scores[key] is not None else "none" for key in ("loss", "accuracy"))
-    return f"{name} loss {loss} accuracy {accuracy}"

@@ -1,101 +1,124 @@
-"""Edge: one pass over a set of batches: steps dispatched ahead of their sums, with clock, bar and a way to stop."""
+"""Edge: one pass over a part of the products: steps dispatched ahead of their sums, with clock, progress and votes."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 import jax
-from tqdm import tqdm
 
-from jaxmask.metrics import ZERO, Sums, add, summarise
-from jaxmask.pixels import Patch
-from jaxmask.stopping import StoppedOnRequest
+from jaxmask.data import Feed
+from jaxmask.metrics import Sums, add
+from jaxmask.position import Pass
+from jaxmask.stopping import GO_ON
 from preprocess.errors import UserError
 
 Carry = TypeVar("Carry")
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Pass:
-    """What one pass over `patches` patches gave, and how long it took and waited for its input."""
+class Step(NamedTuple):
+    """One step whose sums have come back."""
 
-    sums: Sums
+    number: int  # from 1, of its part
+    sums: Sums  # in Python numbers, of this step alone
     patches: int
-    seconds: float
-    waited_seconds: float
+    so_far: Pass
 
-    def scores(self) -> dict[str, float | None]:
-        """The pass's loss, accuracy and so on, over all its pixels."""
-        return summarise(self.sums)
+
+class Reached(NamedTuple):
+    """Where a pass is when it halts for a save, or at its end: nothing is under way on the devices."""
+
+    steps: int  # taken of this part, those of earlier runs too
+    given: Pass
+    vote: int
 
 
 @dataclass(frozen=True)
-class Watch:
-    """How a pass is followed: what it is called, whether it shows a bar, and whether it is to stop."""
+class Way:
+    """What a pass goes through, and who is asked and told on the way."""
 
     name: str  # "epoch 3, training"
-    patches: int
+    feed: Feed
+    order: int  # the epoch whose order the batches come in; 0: unshuffled
     global_batch: int
-    bar: bool
-    stop_wanted: Callable[[], jax.Array]  # a boolean scalar on which all processes agree
+    vote: Callable[[], jax.Array]  # cast once a step: int32 scalar, the greatest of all processes' wishes
+    tell: Callable[[Step], None]
 
 
 def run_pass(
-    step: Callable[[Carry, Any], tuple[Carry, Sums]],
-    carry: Carry,
-    batches: Iterable[Patch],
-    place: Callable[[Patch], Any],
-    watch: Watch,
-) -> tuple[Carry, Pass]:
-    """Fold `step` over `batches`, each put on the devices by `place`; return the last carry and the pass.
+    step: Callable[[Carry, Any], tuple[Carry, Sums]], carry: Carry, way: Way, first: int = 0, given: Pass | None = None
+) -> Iterator[tuple[Carry, Reached]]:
+    """Fold `step` over the batches of `way` from step `first` on, counted from 0; `given` is what those before gave.
 
-    What a step gave is fetched while the next one runs, so that the devices never wait for the host.
-    Raises UserError naming the step whose loss is not finite, StoppedOnRequest after the same step on every process.
+    Yields where all processes agreed to save, and at the end; what is yielded belongs to the next step once that is
+    asked for. What a step gave is fetched while the next one runs, so that the devices never wait for the host; so a
+    vote is heard one step after it was cast.
+    Raises UserError naming step and products if a step's loss, or a parameter it made, is not finite.
     """
-    begun, totals, waiting = time.monotonic(), ZERO, _Waiting(batches)
-    pending: tuple[Sums, jax.Array] | None = None
-    with tqdm(total=watch.patches, desc=watch.name, unit=" patches", leave=False, disable=not watch.bar or None) as bar:
-        for number, batch in enumerate(waiting, start=1):
-            carry, sums = step(carry, place(batch))
-            stop = watch.stop_wanted()
-            if pending is not None:
-                totals = _take(totals, pending[0], number - 1, watch, bar)
-                if bool(pending[1]):
-                    raise StoppedOnRequest
-            pending = sums, stop
+    tally = _Tally(way, given or Pass())
+    pending: tuple[int, Sums, jax.Array] | None = None
+    number, heard = first, GO_ON
+    for number, batch in enumerate(tally.waiting(way.feed.batches(way.order, first)), start=first + 1):
+        carry, sums = step(carry, way.feed.place(batch))
+        vote = way.vote()
         if pending is not None:
-            totals = _take(totals, pending[0], number, watch, bar)
-    return carry, Pass(totals, watch.patches, time.monotonic() - begun, waiting.seconds)
+            heard = tally.take(*pending)
+        pending = number, sums, vote
+        if heard != GO_ON and number < way.feed.steps:
+            heard = max(heard, tally.take(*pending))
+            yield carry, Reached(number, tally.given(), heard)
+            pending, heard = None, GO_ON
+    if pending is not None:
+        heard = max(heard, tally.take(*pending))
+    yield carry, Reached(number, tally.given(), heard)
 
 
-class _Waiting:
-    """Batches, and the seconds that went by until each was there."""
+class _Tally:
+    """The sums, patches and seconds of a pass under way."""
 
-    def __init__(self, batches: Iterable[Patch]) -> None:
-        self.seconds = 0.0
-        self._batches = batches
+    def __init__(self, way: Way, given: Pass) -> None:
+        self._way = way
+        self._given = given
+        self._begun = time.monotonic() - given.seconds
 
-    def __iter__(self) -> Iterator[Patch]:
-        begun = time.monotonic()
-        for batch in self._batches:
-            self.seconds += time.monotonic() - begun
-            yield batch
+    def given(self) -> Pass:
+        """What the pass has given until now."""
+        self._given = replace(self._given, seconds=time.monotonic() - self._begun)
+        return self._given
+
+    def take(self, number: int, sums: Sums, vote: jax.Array) -> int:
+        """Add what step `number` gave, when it has come; return what was voted for at that step."""
+        fetched, heard = jax.device_get((sums, vote))
+        step = Sums(*(leaf.item() for leaf in fetched))
+        if not math.isfinite(step.loss):
+            raise _not_finite(self._way, number)
+        before = (number - 1) * self._way.global_batch
+        patches = min(self._way.global_batch, self._way.feed.patches - before)
+        self._given = replace(self._given, sums=add(self._given.sums, step), patches=before + patches)
+        self._way.tell(Step(number, step, patches, self.given()))
+        return int(heard)
+
+    def waiting(self, batches: Iterator[Item]) -> Iterator[Item]:
+        """Yield `batches`, and count the seconds that go by until each is there."""
+        while True:
             begun = time.monotonic()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            waited = self._given.waited_seconds + time.monotonic() - begun
+            self._given = replace(self._given, waited_seconds=waited)
+            yield batch
 
 
-def _take(totals: Sums, sums: Sums, step: int, watch: Watch, bar: Any) -> Sums:
-    """Add the sums of step number `step`, counted from 1."""
-    loss = float(sums.loss)
-    if not math.isfinite(loss):
-        raise UserError(
-            f"{watch.name}, step {step}: the loss is {loss}. The epochs before are saved; lower --learning-rate, or "
-            "look for impossible values in the shards (python -m preprocess.describe), and start anew by --overwrite"
-        )
-    before = (step - 1) * watch.global_batch
-    bar.set_postfix(loss=f"{loss / max(float(sums.weight), 1.0):.4f}", refresh=False)
-    bar.update(min(watch.global_batch, watch.patches - before))
-    return add(totals, sums)
+def _not_finite(way: Way, step: int) -> UserError:
+    products = ", ".join(way.feed.products(way.order, step - 1))
+    return UserError(
+        f"{way.name}, step {step}: the loss, or a parameter after that step, is not finite; its batch is of "
+        f"{products}. What was saved before is whole; lower --learning-rate, or look for impossible values in these "
+        "products (python -m preprocess.describe), and start anew by --overwrite"
+    )

@@ -95,11 +95,17 @@ def others_may_fail() -> Iterator[None]:
 
 def leave(code: int) -> NoReturn:
     """Exit with `code`; after a failure without waiting for the others at jax's last barrier, where they never come."""
-    if code not in (EXIT_DONE, EXIT_SOME_FAILED, EXIT_SAVED) and jax.distributed.is_initialized():
+    if code not in (EXIT_DONE, EXIT_SOME_FAILED, EXIT_SAVED):
+        leave_others(code)
+    sys.exit(code)
+
+
+def leave_others(code: int) -> None:
+    """Exit with `code` now, if there are other processes that won't come to jax's last barrier; else do nothing."""
+    if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    sys.exit(code)
 
 
 def _check_port(coordinator: str) -> None:

@@ -134,7 +134,7 @@ def test_errors_name_folder_and_remedy(tmp_path: Path) -> None:
             checkpoints.restore(_state(0), step=9)
         with pytest.raises(UserError, match=r"bottom/first/bias of shape \(32,\), found \(16,\).* number of features"):
             checkpoints.restore(_state(0, features=4))
-    with pytest.raises(UserError, match="no checkpoint has a test loss"):
+    with pytest.raises(UserError, match="no checkpoint has a validation or test loss"):
         restore_params(tmp_path, shapes, "best")
 
 

@@ -1,0 +1,100 @@
+"""Edge: the model folder before training: begun anew, or found as an earlier run left it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxmask.checkpoint import Checkpoints
+from jaxmask.config import TrainConfig
+from jaxmask.epochs import Plan
+from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
+from jaxmask.model import CHECKPOINTS_NAME
+from jaxmask.position import Position, from_json, is_epoch_over
+from jaxmask.processes import is_first, meet
+from jaxmask.record import RECORD_NAME, check_same_task, read_record, write_record
+from jaxmask.results_row import PARAMETERS_NAME, RESULTS_NAME
+from jaxmask.step import TrainState
+from jaxmask.task import Task
+from preprocess.errors import UserError
+from preprocess.files import writable_folder
+
+
+class Start(NamedTuple):
+    """Where a training begins or goes on."""
+
+    state: TrainState
+    position: Position
+    history: tuple[Epoch, ...]
+
+
+def prepare_folder(folder: Path, config: TrainConfig, task: Task) -> list[Epoch]:
+    """Write the record into the model `folder`, or clear that folder first; return the history to go on with.
+
+    Raises UserError if the folder can't be written, or holds another training and --overwrite isn't given.
+    """
+    checkpoints = folder / CHECKPOINTS_NAME
+    begun = checkpoints.exists() and any(checkpoints.iterdir()) and not config.overwrite
+    history: list[Epoch] = []
+    if begun:
+        recorded = read_record(folder)
+        if recorded is None:
+            raise UserError(f"{checkpoints} has no {RECORD_NAME} beside it: put it back, or start anew by --overwrite")
+        check_same_task(folder, recorded, config, task.record)
+        history = read_history(folder)
+    meet("the model folder has been read")
+    if is_first():
+        writable_folder(folder)
+        if not begun:
+            shutil.rmtree(checkpoints, ignore_errors=True)
+            for name in (HISTORY_NAME, RESULTS_NAME, PARAMETERS_NAME):
+                (folder / name).unlink(missing_ok=True)
+        write_record(folder, task.record)
+    meet("the model folder is ready")
+    return history
+
+
+def go_on(checkpoints: Checkpoints, like: TrainState, plan: Plan, history: list[Epoch]) -> Start:
+    """Return what the latest checkpoint holds; `like` and the beginning if there is none.
+
+    What the history has beyond the checkpoint, of a run that was killed between writing the two, is cut off.
+    Raises UserError where checkpoint, history and products don't go together.
+    """
+    state, position, folder = like, Position(), checkpoints.folder.parent
+    if checkpoints.latest_step() is not None:
+        state, saved = checkpoints.restore(like)
+        position = _position(checkpoints, saved, plan)
+    if len(history) < position.epochs:
+        raise UserError(
+            f"{folder / HISTORY_NAME} has {len(history)} epochs, the checkpoint {position.epochs}: put the history "
+            "back, or start anew by --overwrite"
+        )
+    if len(history) > position.epochs and is_first():
+        write_history(folder, history[: position.epochs])
+    return Start(state, position, tuple(history[: position.epochs]))
+
+
+def going_on_message(position: Position) -> str:
+    """Return what the first line adds where an earlier run is gone on with; "" where none is."""
+    if position == Position():
+        return ""
+    within = "" if position.is_between_epochs else f", and {position.step} steps of the next one's {position.part} part"
+    return f"; going on after epoch {position.epochs}{within}"
+
+
+def _position(checkpoints: Checkpoints, saved: dict[str, Any], plan: Plan) -> Position:
+    checkpoint = checkpoints.folder / str(checkpoints.latest_step())
+    try:
+        position = from_json(saved)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{checkpoint}: expected the position of a training, found otherwise ({error}): the checkpoint is damaged, "
+            "or of another version of jaxmask; remove it to use the one before it"
+        ) from error
+    if position.part not in plan.feeds or is_epoch_over(position, plan.steps) or position.step < 0:
+        raise UserError(
+            f"{checkpoint} was saved at step {position.step} of its {position.part} part, which now has "
+            f"{plan.steps.get(position.part, 0)}: the shards have changed; put them back, or start anew by --overwrite"
+        )
+    return position
