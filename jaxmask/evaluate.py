@@ -19,7 +19,7 @@ from jaxmask.matchups import REQUIRED_COLUMNS, statistics
 from jaxmask.parts import part_finder
 from jaxmask.product_scores import Job, ProductScore, score_product
 from jaxmask.scores import STRATA, add, shares
-from jaxmask.split import recorded_split
+from jaxmask.split import PARTS, recorded_split
 from jaxmask.sst import statistics_lines
 from jaxmask.truth import read_truth
 from preprocess.command import Failure, finish, log, run, sort_out
@@ -53,7 +53,8 @@ class EvaluateConfig(Parallel):
     matchups: Path | None = None
     """Table of match-ups; with --truth, their statistics under a perfect mask are added."""
     part: Literal["test", "validation", "train", "all"] | None = None
-    """Products to judge: by default the test part if --model is given, else all."""
+    """Products to judge: by default the test part if --model is given, else all, with the records of each part that is
+    known beside those of all together."""
     threshold: float | None = None
     """A pixel is cloud where the mask exceeds this; by default the mask file's own."""
 
@@ -87,7 +88,15 @@ def main(config: EvaluateConfig) -> int:
 
 
 def make_records(scores: Sequence[ProductScore], part: str) -> list[dict[str, Any]]:
-    """One record for each comparison and stratum that some product has, of summed counts."""
+    """One record for each comparison and stratum that some product has, of summed counts; of "all" then each part's."""
+    records = []
+    if part == "all":
+        parts = {name: [score for score in scores if score.part == name] for name in PARTS}
+        records = [record for name, found in parts.items() for record in make_records(found, name)]
+    return [*_part_records(scores, part), *records]
+
+
+def _part_records(scores: Sequence[ProductScore], part: str) -> list[dict[str, Any]]:
     records = []
     for mask, against, right in COMPARISONS:
         for stratum in STRATA:
@@ -124,12 +133,13 @@ def write_csv(path: Path, records: Sequence[dict[str, Any]]) -> None:
 def record_lines(records: Sequence[dict[str, Any]]) -> list[str]:
     """The records as a table for people."""
     columns = ("precision", "recall", "f1", "iou", "majority")
-    header = f"{'mask':7}{'against':9}{'stratum':9}{'pixels':>13}{'right':>11}" + "".join(f"{c:>11}" for c in columns)
+    header = f"{'part':11}{'mask':7}{'against':9}{'stratum':9}{'pixels':>13}"
+    header += "".join(f"{column:>11}" for column in ("right", *columns))
     lines = ["Masks by pixel (right: agreement with the label, accuracy against truth; precision and so on of cloud):"]
     for record in records:
         right = record["agreement"] if record["against"] == "label" else record["accuracy"]
         values = "".join(f"{_number(value):>11}" for value in (right, *(record[c] for c in columns)))
-        names = f"{record['mask']:7}{record['against']:9}{record['stratum']:9}"
+        names = f"{record['part']:11}{record['mask']:7}{record['against']:9}{record['stratum']:9}"
         lines.append(f"{names}{record['count']:13,d}{values}")
     return [lines[0], header, *lines[1:]]
 

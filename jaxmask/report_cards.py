@@ -26,6 +26,8 @@ def data_cards(run: Run) -> tuple[Card, ...]:
     products = number(len(run.shards) or None, 0, "not converted yet")
     parts = number(len(split["train"]), 0).text if split else ""
     note = f"{number(len(split.get('test', ())), 0).text} held out for testing" if split else ""
+    if split.get("validation"):
+        note += f", {number(len(split['validation']), 0).text} for validation"
     return (
         Card("Products", products, note=f"{labelled} with a Bayes label" if run.infos else ""),
         Card("Trained on", Cell(parts, "not trained yet"), "products" if parts else "", note),
@@ -48,7 +50,7 @@ def score_cards(run: Run) -> tuple[Card, ...]:
 
 
 def _pixels(record: Record) -> str:
-    part = {"test": "held-out ", "train": "training "}.get(record["part"], "")
+    part = {"test": "held-out ", "validation": "validation ", "train": "training "}.get(record["part"], "")
     return f"{spoken(number(record['count'], 0))} {part}pixels"
 
 

@@ -26,6 +26,7 @@ MASK_NAMES = {"bayes": "Bayes", "unet": "U-Net", "truth": "truth", "none": "no m
 MASK_ORDER = tuple(MASK_NAMES)
 STRATUM_ORDER = ("all", "day", "night", "sea", "land")
 DEFAULT_THRESHOLD = 0.5
+PART_NAMES = {"train": "training part", "validation": "validation part", "test": "test part"}
 SCORES = ("precision", "recall", "f1", "iou")
 SCORE_HEADINGS = ("precision, %", "recall, %", "F1, %", "IoU, %")
 MAJORITY = "The majority class is what always giving the commoner answer would score."
@@ -111,9 +112,9 @@ def score(record: Record) -> float | None:
 
 
 def find_record(evaluation: Record | None, mask: str, against: str) -> Record | None:
-    """The record of all held-out pixels; of all pixels, or those trained on, where only these were judged."""
+    """The record of all held-out pixels; of all pixels, or those seen in training, where only these were judged."""
     records = [r for r in (evaluation or {}).get("records", ()) if r["stratum"] == "all"]
-    for part in ("test", "all", "train"):
+    for part in ("test", "all", "validation", "train"):
         for record in records:
             if (record["mask"], record["against"], record["part"]) == (mask, against, part):
                 return record

@@ -9,6 +9,7 @@ from jaxmask.matchups import BAYES_THRESHOLD
 from jaxmask.report_cards import data_cards, score_cards, speed_cards, sst_cards
 from jaxmask.report_numbers import (
     DEFAULT_THRESHOLD,
+    PART_NAMES,
     Card,
     Cell,
     Record,
@@ -119,16 +120,16 @@ def stages_table(run: Run) -> TableText:
 
 
 def training_charts(history: tuple[Record, ...]) -> tuple[Chart, ...]:
-    """Loss and accuracy by epoch, training and test part."""
+    """Loss and accuracy by epoch, of each part there is."""
     if not history:
         return ()
     epochs = [epoch["epoch"] for epoch in history]
     charts = []
     for key, label in (("loss", "loss, nats"), ("accuracy", "accuracy, share of pixels")):
         lines = [
-            Line(name, [(epoch[part] or {}).get(key) for epoch in history])
-            for part, name in (("train", "training part"), ("test", "test part"))
-            if any(epoch[part] for epoch in history)
+            Line(name, [(epoch.get(part) or {}).get(key) for epoch in history])
+            for part, name in PART_NAMES.items()
+            if any(epoch.get(part) for epoch in history)
         ]
         first, last = spoken(number(lines[0].values[0], 3)), spoken(number(lines[0].values[-1], 3))
         title = f"{key.capitalize()} by epoch, {epochs[0]} to {epochs[-1]}; on the training part from {first} to {last}"
@@ -140,8 +141,10 @@ def training_table(epoch: Record) -> TableText:
     """The last epoch's scores."""
     names = ("loss", "accuracy", "precision", "recall", "f1", "iou")
     rows = []
-    for part, name in (("train", "training part"), ("test", "test part")):
-        scores = epoch[part] or {}
+    for part, name in PART_NAMES.items():
+        scores = epoch.get(part) or {}
+        if part == "validation" and not scores:
+            continue
         why = "undefined" if scores else "no test part"
         rows.append(
             (Cell(name), number(scores.get("loss"), 3, why), *(share(scores.get(key), why) for key in names[1:]))

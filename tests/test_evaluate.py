@@ -183,6 +183,19 @@ def test_judging_what_was_trained_on_warns(places: Path, capsys: pytest.CaptureF
     assert f"such as {product_name(1)}" in capsys.readouterr().err
 
 
+def test_the_validation_part_is_seen_and_judged_by_itself(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split = {"train": [product_name(2)], "validation": [product_name(0)], "test": [product_name(1)]}
+    (places / "model" / "config.json").write_text(json.dumps({"split": split}))
+    assert evaluate(places, "--model", str(places / "model"), "--part", "validation", "--quiet") == 0
+    assert [p["product"] for p in results(places)["products"]] == [product_name(0)]
+    assert {r["part"] for r in results(places)["records"]} == {"validation"}
+    assert evaluate(places, "--model", str(places / "model"), "--part", "all") == 0
+    assert f"chosen by its loss on 1 of these products, such as {product_name(0)}" in capsys.readouterr().err
+    records = {(r["part"], r["stratum"]): r["count"] for r in results(places)["records"] if r["against"] == "label"}
+    for part, numbers in (("all", [0, 1, 2]), ("validation", [0]), ("test", [1])):
+        assert records[part, "all"] == sum(slow_counts(numbers, "all")["unet", "label"])
+
+
 def test_copies_of_a_granule_share_its_part() -> None:
     part = part_finder(
         Split(train=(product_name(0),), validation=(product_name(3),), test=(product_name(1), product_name(3, copy=1)))
