@@ -17,7 +17,6 @@ from jaxmask.config import TrainConfig
 from jaxmask.mesh import DATA_AXIS, batch_sharding, replicated, to_global
 from jaxmask.metrics import Sums
 from jaxmask.optimiser import clipped, keras_adam
-from jaxmask.pixels import Patch
 from jaxmask.schedule import Schedule, scaled_rate
 from jaxmask.step import Objective, TrainState, all_finite, eval_step, init_state, train_step
 from jaxmask.unet import create, structure
@@ -34,7 +33,6 @@ class Programs:
     train: Callable[[TrainState, Any], tuple[TrainState, Sums]]  # gives the state's memory to the next state
     test: Callable[[TrainState, Any], tuple[TrainState, Sums]]  # of the running mean, where kept; the state as it is
     finite: Callable[[TrainState], jax.Array]
-    place: Callable[[Patch], Any]  # this host's part of a batch -> the global batch
     vote: Callable[[int], jax.Array]  # the greatest number that any process gives
 
 
@@ -61,7 +59,6 @@ def make_programs(config: TrainConfig, mesh: Mesh, *, global_batch: int, steps_p
         train=jit(over_devices(train), in_shardings=(same, divided), donate_argnums=0),
         test=lambda state, batch: (state, evaluate(state.params if state.ema is None else state.ema, batch)),
         finite=jit(all_finite),
-        place=lambda batch: to_global(mesh, batch),
         vote=_vote(mesh),
     )
 
