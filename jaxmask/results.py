@@ -1,164 +1,82 @@
-"""Edge: `results.csv`, the benchmark's row of one training, and `train_params.json`, what is needed to repeat it."""
+"""Edge: the command that prints the benchmark's row of one training, or its tables of many."""
 
 from __future__ import annotations
 
 import csv
-import os
+import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from jaxmask.config import TrainConfig, to_json
-from jaxmask.history import Epoch, read_history
-from jaxmask.machine import Machine, versions
-from preprocess.command import print_summary, run
-from preprocess.errors import EXIT_DONE, UserError
-from preprocess.files import whole_file, write_json
+from jaxmask.history import read_history
+from jaxmask.results_row import COLUMNS, published_units, read_results
+from jaxmask.results_runs import model_folder, read_runs
+from jaxmask.results_table import EXTRA_COLUMNS, Row, csv_row, markdown_tables, with_speed_up
+from preprocess.command import log, print_summary, run
+from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
+from preprocess.files import whole_file
 from preprocess.flags import Output
-
-RESULTS_NAME = "results.csv"
-PARAMETERS_NAME = "train_params.json"
-COLUMNS = (
-    "index",
-    "system",
-    "num_ranks",
-    "num_gpus",
-    "total_time",
-    "first_epoch_time",
-    "second_epoch_time",
-    "first_epoch_train_time",
-    "second_epoch_train_time",
-    "first_epoch_test_time",
-    "second_epoch_test_time",
-    "imgs_per_s_second_epoch",
-    "imgs_per_s_first_epoch",
-    "train_accuracy",
-    "test_accuracy",
-    "train_loss",
-    "test_loss",
-    "batch_size",
-    "epochs",
-    "learning_rate",
-    "clip_offset",
-    "cpu_only",
-    "no_cache",
-    "train_split",
-    "wbce",
-    "ntasks_per_node",
-)
 
 
 @dataclass(frozen=True)
 class ResultsConfig(Output):
-    """Print the benchmark's row of a finished training."""
+    """Print the benchmark's row of a finished training; of many, its tables, with speed-up and efficiency."""
 
-    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
-    """Model folder that jaxmask.train wrote."""
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN")]]
+    """Model folders that jaxmask.train wrote, or folders that hold one called model."""
     published_units: bool = False
     """Count images per second as the published figures do: test patches too, over the time of training alone."""
+    output: Path | None = None
+    """File for the tables in Markdown."""
+    csv: Path | None = None
+    """File for a row a run: the benchmark's columns, then ours."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise UserError("RUN must be one model folder or more; found none")
 
 
 def main(config: ResultsConfig) -> int:
-    """Print the row, a column a line, or as JSON; returns the exit code."""
-    row = read_results(config.model)
+    """Print the row of one run, a column a line, or the tables of many; returns the exit code."""
+    if len(config.runs) == 1 and config.output is None and config.csv is None:
+        return _one(config, model_folder(config.runs[0]))
+    rows, failures = read_runs(config.runs, published=config.published_units)
+    for failure in failures:
+        log.error("not shown: %s", failure.error)
+    if not rows:
+        raise UserError(f"none of the {len(config.runs)} runs can be shown; the first for this: {failures[0].error}")
+    rows = with_speed_up(rows)
+    text = markdown_tables(rows)
+    if failures:
+        text += "\n\nNot shown:\n\n" + "\n".join(f"- {failure.error}" for failure in failures)
+    if config.output is not None:
+        with whole_file(config.output) as partial:
+            partial.write_text(text + "\n")
+    if config.csv is not None:
+        write_csv(config.csv, rows)
+    told = [csv_row(row, COLUMNS) for row in rows]
+    print_summary(config, {"message": text, "runs": told, "failures": [dataclasses.asdict(one) for one in failures]})
+    return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows, a run each, with their header."""
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, (*COLUMNS, *EXTRA_COLUMNS))
+        writer.writeheader()
+        writer.writerows(csv_row(row, COLUMNS) for row in rows)
+
+
+def _one(config: ResultsConfig, folder: Path) -> int:
+    row = read_results(folder)
     if config.published_units:
-        row = published_units(row, read_history(config.model))
+        row = published_units(row, read_history(folder))
     print_summary(config, row | {"message": "\n".join(f"{name:24} {value}" for name, value in row.items())})
     return EXIT_DONE
-
-
-def results_row(config: TrainConfig, global_batch: int, machine: Machine, epochs: Sequence[Epoch]) -> dict[str, Any]:
-    """Return the values of COLUMNS for the `epochs` of a history; None where there is none.
-
-    Times in s. imgs_per_s counts the patches that were trained on over the time of the training part
-    (`published_units` gives the other count). A rank is a device, as each of the original's had one; batch_size is
-    per rank.
-    """
-    first, second = ((epochs[i] if len(epochs) > i else {}) for i in (0, 1))
-    last = epochs[-1] if epochs else {}
-    return {
-        "index": 0,
-        "system": machine.system,
-        "num_ranks": machine.devices,
-        "num_gpus": machine.gpus,
-        "total_time": sum(_seconds(epoch) or 0 for epoch in epochs),
-        "first_epoch_time": _seconds(first),
-        "second_epoch_time": _seconds(second),
-        "first_epoch_train_time": first.get("train_seconds"),
-        "second_epoch_train_time": second.get("train_seconds"),
-        "first_epoch_test_time": first.get("test_seconds"),
-        "second_epoch_test_time": second.get("test_seconds"),
-        "imgs_per_s_second_epoch": second.get("patches_per_second"),
-        "imgs_per_s_first_epoch": first.get("patches_per_second"),
-        "train_accuracy": _score(last, "train", "accuracy"),
-        "test_accuracy": _score(last, "test", "accuracy"),
-        "train_loss": _score(last, "train", "loss"),
-        "test_loss": _score(last, "test", "loss"),
-        "batch_size": global_batch // machine.devices,
-        "epochs": len(epochs),
-        "learning_rate": config.learning_rate,
-        "clip_offset": config.clip_offset,
-        "cpu_only": config.cpu_only,
-        "no_cache": config.cache_mode == "none",
-        "train_split": config.train_split,
-        "wbce": config.wbce,
-        "ntasks_per_node": _tasks_per_node(machine.processes),
-    }
-
-
-def published_units(row: dict[str, Any], epochs: Sequence[Epoch]) -> dict[str, Any]:
-    """Return `row` with imgs_per_s as the published figures have it: test patches too over the time of training."""
-    names = ("imgs_per_s_first_epoch", "imgs_per_s_second_epoch")
-    rates = [(epoch["train_patches"] + epoch["test_patches"]) / epoch["train_seconds"] for epoch in epochs[:2]]
-    return row | dict(zip(names, rates, strict=False))
-
-
-def read_results(folder: Path) -> dict[str, Any]:
-    """Return the row of a model folder as text by column; raises UserError if no training has been finished there."""
-    path = folder / RESULTS_NAME
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected the results row of a finished jaxmask.train")
-    with path.open(newline="") as file:
-        return dict(next(csv.DictReader(file), {}))
-
-
-def write_results(folder: Path, row: dict[str, Any]) -> None:
-    """Write the one row with its header."""
-    with whole_file(folder / RESULTS_NAME) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerow(row)
-
-
-def write_parameters(folder: Path, config: TrainConfig, global_batch: int, machine: Machine) -> None:
-    """Write the flags with what they became on this machine, and the versions of everything that computed."""
-    derived = {
-        "global_batch_size": global_batch,
-        "system": machine.system,
-        "processes": machine.processes,
-        "devices": machine.devices,
-        "device_kind": machine.kind,
-        "versions": versions(),
-    }
-    write_json(folder / PARAMETERS_NAME, to_json(config) | derived)
-
-
-def _seconds(epoch: Epoch) -> float | None:
-    return epoch["train_seconds"] + (epoch["test_seconds"] or 0.0) if epoch else None
-
-
-def _score(epoch: Epoch, part: str, name: str) -> float | None:
-    scores = epoch.get(part)
-    return scores[name] if scores else None
-
-
-def _tasks_per_node(processes: int) -> str | int | None:
-    """What SLURM was asked for; else 1 for a single process, unknown for several."""
-    return os.environ.get("SLURM_NTASKS_PER_NODE") or (1 if processes == 1 else None)
 
 
 if __name__ == "__main__":

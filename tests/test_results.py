@@ -11,7 +11,8 @@ import pytest
 from jaxmask.config import TrainConfig
 from jaxmask.history import read_history, write_history
 from jaxmask.machine import Machine, versions
-from jaxmask.results import COLUMNS, ResultsConfig, main, results_row, write_parameters, write_results
+from jaxmask.results import ResultsConfig, main
+from jaxmask.results_row import COLUMNS, published_units, results_row, write_parameters, write_results
 from preprocess.errors import UserError
 
 MACHINE = Machine(system="node7", processes=2, devices=4, gpus=4, kind="TPU v9")
@@ -65,17 +66,32 @@ def test_published_units_count_test_patches_too(tmp_path: Path, capsys: pytest.C
     epochs = [epoch(1), epoch(2), epoch(3)]
     write_history(tmp_path, epochs)
     write_results(tmp_path, results_row(TrainConfig(), 64, MACHINE, epochs))
-    assert main(ResultsConfig(tmp_path, json=True)) == 0
+    assert main(ResultsConfig((tmp_path,), json=True)) == 0
     assert json.loads(capsys.readouterr().out)["imgs_per_s_second_epoch"] == "8.0"
-    assert main(ResultsConfig(tmp_path, published_units=True, json=True)) == 0
+    assert main(ResultsConfig((tmp_path,), published_units=True, json=True)) == 0
     row = json.loads(capsys.readouterr().out)
     # 40 + 10 patches in 10 s, and in 5 s
     assert (row["imgs_per_s_first_epoch"], row["imgs_per_s_second_epoch"], row["system"]) == (5.0, 10.0, "node7")
 
 
+def test_the_step_size_that_was_used_is_told(tmp_path: Path) -> None:
+    config = TrainConfig(scale_learning_rate=True)
+    write_parameters(tmp_path, config, 64, MACHINE)
+    held = json.loads((tmp_path / "train_params.json").read_text())
+    used = results_row(config, 64, MACHINE, [epoch(1)])["learning_rate"]
+    assert (held["learning_rate"], held["learning_rate_used"], used) == (0.001, 0.002, 0.002)  # twice 32 patches
+
+
+def test_validation_counts_to_an_epochs_time(tmp_path: Path) -> None:
+    epochs = [epoch(1) | {"validation": SCORES, "validation_seconds": 3.0, "validation_patches": 20}, epoch(2)]
+    row = results_row(TrainConfig(), 64, MACHINE, epochs)
+    assert (row["first_epoch_time"], row["first_epoch_train_time"], row["total_time"]) == (15.0, 10.0, 22.0)
+    assert published_units(row, epochs)["imgs_per_s_first_epoch"] == 7.0  # (40 + 20 + 10) / 10 s
+
+
 def test_no_results_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"results.csv: no such file; expected the results row of a finished"):
-        main(ResultsConfig(tmp_path))
+        main(ResultsConfig((tmp_path,)))
 
 
 def test_parameters_hold_flags_machine_and_versions(tmp_path: Path) -> None:
@@ -87,7 +103,7 @@ def test_parameters_hold_flags_machine_and_versions(tmp_path: Path) -> None:
         64,
         "TPU v9",
     )
-    assert held["versions"] == versions()
+    assert (held["learning_rate_used"], held["versions"]) == (0.001, versions())
     assert {"python", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy"} <= held["versions"].keys()
 
 
