@@ -46,8 +46,8 @@ class ShardPatches:
     def __getitem__(self, number: int) -> Patch:
         shard, size = int(self.index.shard[number]), self.index.patch_size
         row, column = int(self.index.row[number]), int(self.index.column[number])
-        windows = self._windows(shard)
-        return _read(windows, self.index.paths[shard], slice(row, row + size), slice(column, column + size))
+        path, down, across = self.index.paths[shard], slice(row, row + size), slice(column, column + size)
+        return _decode(_read(self._windows(shard), path, down, across), path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"index": self.index}
@@ -79,15 +79,20 @@ def read_all(index: PatchIndex, numbers: NDArray[np.int64], *, quiet: bool = Fal
 
 
 def _patches_of_one(index: PatchIndex, numbers: NDArray[np.int64]) -> list[tuple[int, Patch]]:
-    """Patches of one shard: views into one reading of what they span, as chunks are shared between them."""
-    size, shard, rows, columns = index.patch_size, index.shard[numbers[0]], index.row[numbers], index.column[numbers]
+    """Patches of one shard, cut from one reading of what they span, as chunks are shared between them.
+
+    Each is decoded by itself: a patch stays in the processor's caches, a product doesn't.
+    """
+    size, rows, columns = index.patch_size, index.row[numbers], index.column[numbers]
+    path = index.paths[index.shard[numbers[0]]]
     down, across = _extent(rows, size), _extent(columns, size)
-    with _opened(index.paths[shard]) as file:
-        whole = _read(ShardWindows(file), index.paths[shard], down, across)
-    corners = zip(rows - down.start, columns - across.start, strict=True)
-    windows = [(slice(row, row + size), slice(column, column + size)) for row, column in corners]
-    cut = [{name: array[window] for name, array in whole.items()} for window in windows]
-    return list(zip(numbers.tolist(), cut, strict=True))
+    with _opened(path) as file:
+        whole = _read(ShardWindows(file), path, down, across)
+    found = []
+    for number, row, column in zip(numbers.tolist(), rows - down.start, columns - across.start, strict=True):
+        window = slice(row, row + size), slice(column, column + size)
+        found.append((number, _decode({name: array[window] for name, array in whole.items()}, path)))
+    return found
 
 
 def blank(size: int) -> Patch:
@@ -113,9 +118,9 @@ def _opened(path: Path) -> h5py.File:
         ) from error
 
 
-def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> Patch:
+def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:
     try:
-        found = windows.read(DATASETS, rows, columns)
+        return windows.read(DATASETS, rows, columns)
     except MemoryError:
         raise
     except DAMAGE as error:
@@ -123,11 +128,14 @@ def _read(windows: ShardWindows, path: Path, rows: slice, columns: slice) -> Pat
             f"{path}: rows {rows.start} to {rows.stop} can't be read ({error}): the shard is damaged; "
             "convert the product again"
         ) from error
+
+
+def _decode(found: dict[str, NDArray[Any]], path: Path) -> Patch:
     image = pixels.image(found["refs"], found["bts"])
     if not np.isfinite(image).all():
         raise UserError(
-            f"{path}: rows {rows.start} to {rows.stop} hold a reflectance or temperature that is infinite or not a "
-            "number, from which nothing can be learnt: convert the product again"
+            f"{path}: it holds a reflectance or temperature that is infinite or not a number, from which nothing can "
+            "be learnt: convert the product again"
         )
     return {
         "image": pixels.quantise(image),
