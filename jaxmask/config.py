@@ -217,6 +217,8 @@ def _check_step(config: TrainConfig) -> None:
 
 def _check_run(config: TrainConfig) -> None:
     check(config.save_every_minutes > 0, "save_every_minutes", "above 0", config.save_every_minutes)
+    if config.no_cache and config.cache == "device":
+        raise UserError("--no-cache contradicts --cache device: give one of them")
     check(0 <= config.profile <= LONGEST_PROFILE, "profile", f"from 0 to {LONGEST_PROFILE}", config.profile)
 
 

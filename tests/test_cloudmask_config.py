@@ -12,8 +12,8 @@ from jaxmask import config_file
 from jaxmask.cloudmask_config import train_flags
 from jaxmask.command_line import parse
 from jaxmask.config_file import notice_of
+from jaxmask.train import TrainCommand as Command
 from preprocess.errors import UserError
-from tests.test_config_file import Command
 
 # The layout of benchmarks/cloudmask/cloudMaskConfig.yaml of github.com/mlcommons/science.
 PUBLISHED = """\

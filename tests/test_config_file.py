@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from tyro.conf import Positional, arg
 
 from jaxmask.command_line import parse
 from jaxmask.config import TrainConfig, to_json
 from jaxmask.machine import Machine
 from jaxmask.record import Record
 from jaxmask.results_row import write_parameters
+from jaxmask.train import TrainCommand as Command
 from preprocess import command
 from preprocess.errors import UserError
-
-
-@dataclass(frozen=True)
-class Command(TrainConfig):
-    """Train."""
-
-    shards: Positional[Annotated[Path, arg(metavar="SHARDS")]]
-    """Folder of shards."""
-    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
-    """Folder for the model."""
-    config: Path | None = None
-    """File of flags."""
 
 
 def parsed(path: Path, text: str, *words: str) -> Command:
