@@ -67,7 +67,8 @@ def train_step(
 
     batch: this device's patches. mean_share: of the running mean, if the state has one.
     The loss is divided by the whole batch's weight. A batch without any weight leaves the state as it was, its step
-    count and moments too, as if it had not come.
+    count and moments too, as if it had not come. A step that makes a parameter infinite or not a number says so by a
+    loss of NaN.
     """
 
     def loss_sum(params: Params, part: Batch) -> tuple[jax.Array, Sums]:
@@ -86,6 +87,7 @@ def train_step(
     if mean is not None and mean_share is not None:
         mean = follow(mean, params, mean_share, count)
     stepped = TrainState(params, opt_state, count, mean)
+    sums = sums._replace(loss=jnp.where(all_finite(params), sums.loss, jnp.nan))
     return jax.tree.map(lambda new, old: jnp.where(sums.weight > 0, new, old), stepped, state), sums
 
 

@@ -16,7 +16,7 @@ from jaxmask.losses import clip_weights, weighted_cross_entropy
 from jaxmask.metrics import Sums, summarise
 from jaxmask.optimiser import keras_adam
 from jaxmask.pixels import CENTRES, STEPS, turned
-from jaxmask.step import Objective, TrainState, eval_step, init_state, train_step
+from jaxmask.step import Objective, TrainState, all_finite, eval_step, init_state, train_step
 
 GRAPHDEF, PARAMS = unet.create(4, seed=0)
 OBJECTIVE = Objective(GRAPHDEF, positive_weight=0.5, clip_offset=3)
@@ -117,6 +117,15 @@ def test_a_batch_without_weight_changes_nothing() -> None:
     assert (int(after.step), int(after.opt_state.count)) == (2, 2)
     kernel, mean = after.params["head"]["kernel"], after.ema["head"]["kernel"]
     assert float(abs(kernel - mean).max()) > 0
+
+
+def test_a_step_that_spoils_a_parameter_says_so() -> None:
+    step, batch = partial(train_step, objective=OBJECTIVE), _batch(2, patch=32)
+    for rate, finite in ((1.0, True), (np.inf, False)):
+        optimiser = optax.sgd(rate)
+        state, sums = jax.jit(partial(step, optimiser=optimiser))(init_state(PARAMS, optimiser), batch)
+        assert bool(all_finite(state.params)) == bool(jnp.isfinite(sums.loss)) == finite
+        assert float(sums.weight) > 0
 
 
 def test_the_running_mean_is_of_the_parameters_after_each_step() -> None:
