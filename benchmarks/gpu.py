@@ -1,191 +1,218 @@
-"""Time the compiled training step and whole-scene inference on whatever devices JAX finds; JSON on stdout.
+"""Time training and inference on a GPU, beside PyTorch's and beside the chip's own rates; JSON, written as it goes.
 
-    python benchmarks/gpu.py [--features 32 --batch 32 --steps 50 --scenes 10 --runs 5] [--output FILE]
+    python benchmarks/gpu.py --output benchmarks/measured/gpu.json [--batches 32 64 128 256] [--seconds 540]
 
-Inputs are random and made beforehand: files, decoding and the input pipeline are not in these numbers. Training batches
-lie on the devices; inference starts from and ends in host memory, as in `jaxmask.infer`. The first call of each, which
-compiles, is timed on its own. Every rate is the median of `--runs` runs, with the slowest and the fastest beside it.
+What is measured, and in which order, is in gpu_plan.py: rates of matrix products; the full step and inference of ours
+and of PyTorch, taking turns; training end to end from a cache; attempts to make the step faster; a profile. The same
+command again goes on with what is missing, as a machine may be lent for minutes only. What fails, or runs out of
+memory, is written down by name, and the rest goes on. Needs jax, flax, optax, orbax and h5py; PyTorch for its part.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
+import gpu_options
+import gpu_plan
+import gpu_table
+from gpu_ask import Failed, Key, Workers
+from gpu_plan import Contender, Piece
 
-from jaxmask.config import TrainConfig
-from jaxmask.machine import versions
-from jaxmask.mesh import make_mesh
-from jaxmask.pixels import CHANNELS
-from jaxmask.predict import predict_scene
-from jaxmask.programs import make_programs
-from jaxmask.unet import count_parameters, create
+CLOCK = time.monotonic
+SAME = ("features", "patch", "matrix", "copy_megabytes", "scene_size", "patches", "torch_mode")
 
-SCENE_SIZE = "1200x1504"  # pixels of 1 km: the common size, padded to a multiple of 8
-CLOCK = time.perf_counter
+
+OUT_OF_MEMORY = re.compile("out of memory|RESOURCE_EXHAUSTED", re.IGNORECASE)
+
+
+class Bench:
+    """The workers and the clock of one call."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.ends = CLOCK() + options.seconds
+        self.workers = Workers(environment_of(options))
+        self.frameworks = ["jax", *(["torch"] if importlib.util.find_spec("torch") else [])]
+
+    def left(self) -> float:
+        """Seconds until the time is up."""
+        return self.ends - CLOCK()
+
+    def measure(self, piece: Piece) -> dict[str, Any]:
+        """Rates of the piece's contenders, in turns; what failed has an "error" instead; nothing if time is up."""
+        there = {name: one for name, one in piece.contenders.items() if one.framework in self.frameworks}
+        if not there or self.left() < piece.least_s:
+            return {}
+        if piece.group == "profile":
+            return self._trace(there["jax"])
+        found = self._in_turns(there)
+        for name, one in there.items():
+            # The device's memory may hold either framework's work but not both.
+            if len({key_of(each) for each in there.values()}) > 1 and OUT_OF_MEMORY.search(
+                found[name].get("error", "")
+            ):
+                self.workers.end_others(set())
+                found[name] = self._in_turns({name: one})[name] | {"alone": True}
+        missing = {name: {"error": "PyTorch is not installed"} for name in piece.contenders.keys() - there.keys()}
+        return found | missing
+
+    def _in_turns(self, there: dict[str, Contender]) -> dict[str, dict[str, Any]]:
+        self.workers.end_others({key_of(one) for one in there.values()})
+        ready = self._prepare(there)
+        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ready}
+        for _ in range(self.options.rounds):
+            for name in [name for name in ready if "error" not in ready[name]]:
+                try:
+                    told = self._ask(there[name], do="time", name=name, seconds=self.options.round_seconds)
+                    seconds[name].append((told["items"], told["seconds"]))
+                except Failed as error:
+                    ready[name] = {"error": str(error)}
+        for name in ready:
+            self._drop(there[name], name)
+        return {name: found if "error" in found else found | rates(seconds[name]) for name, found in ready.items()}
+
+    def _prepare(self, there: dict[str, Contender]) -> dict[str, dict[str, Any]]:
+        """Make the contenders ready; those of different processes at once."""
+        ready: dict[str, dict[str, Any]] = {}
+        for name, one in there.items():
+            self.workers.send(key_of(one), {"do": "prepare", "name": name, "work": one.work})
+        for name, one in there.items():
+            try:
+                ready[name] = self.workers.receive(key_of(one), min(self.left(), self.options.patience))
+            except Failed as error:
+                ready[name] = {"error": str(error)}
+        return ready
+
+    def _trace(self, one: Contender) -> dict[str, Any]:
+        """What took the time of some steps, by the profiler."""
+        self.workers.end_others({key_of(one)})
+        folder, steps = str(Path(self.options.profile).resolve()), self.options.profile_steps
+        try:
+            self._ask(one, do="prepare", name="profile", work=one.work)
+            told = self._ask(one, do="trace", name="profile", folder=folder, steps=steps)
+        except Failed as error:
+            told = {"error": str(error)}
+        self.workers.end(key_of(one))
+        return {"jax": told}
+
+    def _ask(self, one: Contender, **request: Any) -> dict[str, Any]:
+        return self.workers.ask(key_of(one), request, self.options.patience)
+
+    def _drop(self, one: Contender, name: str) -> None:
+        try:
+            self._ask(one, do="drop", name=name)
+        except Failed:
+            self.workers.end(key_of(one))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run both benchmarks in each precision, print what came out, and return 0."""
-    options = parse(argv)
-    report = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "options": vars(options), **environment()}
-    say(f"{report['devices']} x {report['device_kind']} ({report['backend']}), jax {report['versions']['jax']}")
-    report["results"] = [result for precision in precisions() for result in benchmark(options, precision)]
-    report["not_measured"] = {"bfloat16": "the training step computes in float32"}
-    print(text := json.dumps(report, indent=2, allow_nan=False))
-    if options.output:
-        Path(options.output).write_text(text + "\n")
-    return 0
+    """Measure what is missing, writing the report after each piece; return 0, or 1 if nothing of ours was measured."""
+    options = gpu_options.parse(argv, __doc__)
+    bench = Bench(options)
+    try:
+        report = begun(options, bench)
+        for piece in gpu_plan.pieces(options):
+            earlier = report["pieces"].get(piece.name, {}).get("contenders", {})
+            failed = any("error" in found for found in earlier.values())
+            if earlier and not (failed and options.again):
+                continue
+            found = bench.measure(piece)
+            why = {} if found else {"left_out": "no time was left: run the same command again"}
+            report["pieces"][piece.name] = {"group": piece.group, **piece.about, "contenders": found, **why}
+            say(gpu_table.line(piece.name, report["pieces"][piece.name]))
+            write(options, report)
+    finally:
+        bench.workers.end_others(set())
+    say(gpu_table.text(report))
+    print(json.dumps(report, indent=2, allow_nan=False))
+    return 0 if any("rate" in piece["contenders"].get("jax", {}) for piece in report["pieces"].values()) else 1
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The flags; sizes are `HEIGHTxWIDTH` in pixels."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=int, default=32, help="features of the U-Net's first level")
-    parser.add_argument("--batch", type=int, default=32, help="patches a step on each device")
-    parser.add_argument("--patch", type=int, default=256, help="rows and columns of a patch, pixels")
-    parser.add_argument("--steps", type=int, default=50, help="training steps in a run")
-    parser.add_argument("--scenes", type=int, default=10, help="scenes in a run")
-    parser.add_argument("--scene-size", type=size, default=SCENE_SIZE, help="rows x columns of a scene, pixels")
-    parser.add_argument("--runs", type=int, default=5, help="timed runs of each")
-    parser.add_argument("--output", help="also write the JSON to this file")
-    options = parser.parse_args(argv)
-    for name in ("features", "batch", "steps", "scenes", "runs"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be 1 or more; found {getattr(options, name)}")
-    return options
+def begun(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
+    """The report to go on with: what --output holds of the same machine and sizes, or an empty one.
+
+    Raises SystemExit where it holds another's, and --overwrite isn't given.
+    """
+    told = {}
+    for framework in bench.frameworks:
+        try:
+            told[framework] = bench.workers.ask((framework, ""), {"do": "describe"}, options.patience)
+        except Failed as error:
+            told[framework] = {"error": str(error)}
+            bench.frameworks.remove(framework)
+    sizes = {name: getattr(options, name) for name in SAME}
+    report: dict[str, Any] = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python", "benchmarks/gpu.py", *sys.argv[1:]]),
+        "frameworks": told,
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "sizes": json.loads(json.dumps(sizes)),
+        "pieces": {},
+    }
+    if options.output is None or not options.output.exists() or options.overwrite:
+        return report
+    earlier = json.loads(options.output.read_text())
+    for name in ("frameworks", "sizes"):
+        before, now = (without_luck(each[name]) for each in (earlier, report))
+        if before != now:
+            raise SystemExit(
+                f"{options.output} holds figures of other {name}: {before}, not {now}: choose another --output, or "
+                "replace it by --overwrite"
+            )
+    return report | {"pieces": earlier["pieces"]}
 
 
-def size(text: str) -> tuple[int, int]:
-    """Rows and columns of "HEIGHTxWIDTH"; ValueError, which argparse reports, for anything else."""
-    height, width = (int(part) for part in text.split("x"))
-    if min(height, width) < 1:
-        raise ValueError(text)
-    return height, width
-
-
-def precisions() -> tuple[str, ...]:
-    """JAX's own choice for float32 products (TF32 on recent NVIDIA GPUs), and full float32 where that differs."""
-    return ("default",) if jax.default_backend() == "cpu" else ("default", "float32")
-
-
-def benchmark(options: argparse.Namespace, precision: str) -> list[dict[str, Any]]:
-    """Both benchmarks with float32 arrays and products of the given precision."""
-    with jax.default_matmul_precision(precision):
-        results = [time_training(options), time_inference(options)]
-    for result in results:
-        say(
-            f"{result['what']}, {precision} precision: {result['median']:.3g} {result['unit']} "
-            f"({result['slowest']:.3g} to {result['fastest']:.3g}), first call {result['first_call_s']:.1f} s"
-        )
-    return [{"precision": precision, "dtype": "float32"} | result for result in results]
-
-
-def time_training(options: argparse.Namespace) -> dict[str, Any]:
-    """The step that `jaxmask.train` compiles, its batch on the devices; patches/s over all of them."""
-    mesh = make_mesh()
-    clip = min(15, options.patch // 2 - 1)
-    config = TrainConfig(features=options.features, patch_size=options.patch, clip_offset=clip)
-    count = options.batch * jax.device_count()
-    programs = make_programs(config, mesh, global_batch=count, steps_per_epoch=options.steps)
-    batch = programs.place(random_batch(count, options.patch))
-    state = programs.init()
-
-    def steps(number: int) -> None:
-        nonlocal state
-        for _ in range(number):
-            state, sums = programs.train(state, batch)
-        jax.block_until_ready((state, sums))
-
-    first = timed(steps, 1)
-    seconds = [timed(steps, options.steps) for _ in range(options.runs)]
-    return summary("training step", "patches/s", count * options.steps, seconds, first) | {
-        "global_batch": count, "parameters": count_parameters(state.params), "peak_bytes_in_use": peak_bytes()
-    }  # fmt: skip
-
-
-def time_inference(options: argparse.Namespace) -> dict[str, Any]:
-    """Whole scenes one after the other on one device, from host memory to host memory; scenes/s."""
-    height, width = options.scene_size
-    graphdef, params = create(options.features, seed=0)
-    image = np.random.default_rng(0).normal(size=(height, width, CHANNELS)).astype(np.float32)
-
-    def scenes(number: int) -> None:
-        for _ in range(number):
-            predict_scene(graphdef, params, image)
-
-    first = timed(scenes, 1)
-    seconds = [timed(scenes, options.scenes) for _ in range(options.runs)]
-    return summary("whole-scene inference", "scenes/s", options.scenes, seconds, first) | {
-        "rows": height, "columns": width, "peak_bytes_in_use": peak_bytes()
-    }  # fmt: skip
-
-
-def random_batch(count: int, patch: int) -> dict[str, np.ndarray]:
-    """A batch as the input pipeline gives it: normalised image, label and weight, float32."""
-    rng = np.random.default_rng(0)
+def without_luck(told: dict[str, Any]) -> dict[str, Any]:
+    """What says that two reports are of the same; the free memory differs from run to run."""
     return {
-        "image": rng.normal(size=(count, patch, patch, CHANNELS)).astype(np.float32),
-        "label": rng.integers(0, 2, (count, patch, patch, 1)).astype(np.float32),
-        "weight": np.ones((count, patch, patch, 1), np.float32),
+        name: {key: value for key, value in each.items() if key != "memory_bytes"} if isinstance(each, dict) else each
+        for name, each in told.items()
     }
 
 
-def timed(work: Callable[[int], None], number: int) -> float:
-    """Seconds that `work(number)` takes."""
-    begun = CLOCK()
-    work(number)
-    return CLOCK() - begun
+def rates(found: list[tuple[float, float]]) -> dict[str, Any]:
+    """Items a second of each round: the median, the slowest and the fastest."""
+    each = [items / seconds for items, seconds in found]
+    if not each:
+        return {}
+    return {"rate": statistics.median(each), "slowest": min(each), "fastest": max(each), "rounds": len(each)}
 
 
-def summary(what: str, unit: str, items: int, seconds: list[float], first: float) -> dict[str, Any]:
-    """Rates of all runs, `items` in each."""
-    rates = [items / value for value in seconds]
-    return {
-        "what": what, "unit": unit, "median": statistics.median(rates), "slowest": min(rates), "fastest": max(rates),
-        "runs": len(rates), "items_a_run": items, "first_call_s": first,
-    }  # fmt: skip
+def key_of(one: Contender) -> Key:
+    """The process that does a contender's work."""
+    return one.framework, one.xla_flags
 
 
-def environment() -> dict[str, Any]:
-    """The hardware and the versions behind the numbers."""
-    device = jax.devices()[0]
-    return {
-        "backend": jax.default_backend(), "devices": jax.device_count(), "device_kind": device.device_kind,
-        "processor": processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "system": platform.platform(), "versions": versions(), "xla_flags": os.environ.get("XLA_FLAGS", ""),
-    }  # fmt: skip
+def environment_of(options: argparse.Namespace) -> dict[str, str]:
+    """What the workers find in their environment; programs that several of them compile are compiled once."""
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(options.compile_cache)} if options.compile_cache else {}
+    return {**os.environ, **cache}
 
 
-def processor() -> str:
-    """The name of the CPU, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else "unknown"
-
-
-def peak_bytes() -> int | None:
-    """The most memory that was in use on a device since the process began; None where the device doesn't count."""
-    found = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in jax.local_devices()]
-    return max((value for value in found if value is not None), default=None)
+def write(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    """The report so far, whole or not at all."""
+    if options.output is None:
+        return
+    part = options.output.with_suffix(".part")
+    part.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    part.replace(options.output)
 
 
 def say(line: str) -> None:
-    """A line for people, on stderr."""
+    """For people, on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gpu_table
 import measure
 
 MEASURED = Path(__file__).resolve().parent / "measured"
@@ -54,12 +55,18 @@ def main(argv: list[str] | None = None) -> int:
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
+        "gpu": gpu_table.text(read(options.measured / "gpu.json")),
     }
     for page in options.update:
         page.write_text(updated(page.read_text(), texts))
     if not options.update:
         print("\n\n".join(texts.values()))
     return 0
+
+
+def read(path: Path) -> Any:
+    """A report; None if it hasn't been made."""
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def updated(page: str, texts: dict[str, str]) -> str:
