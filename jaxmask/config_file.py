@@ -80,8 +80,8 @@ def _read_entries(path: Path) -> list[Setting]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UserError(f"{path}: expected a YAML or JSON file of flags; it can't be read: {reason}") from error
-    loader = _Loader(text.replace("\t", " "))  # JSON may be indented by tabs
     try:
+        loader = _Loader(text.replace("\t", " "))  # JSON may be indented by tabs
         node = loader.get_single_node()
         if node is None:
             return []
@@ -92,8 +92,6 @@ def _read_entries(path: Path) -> list[Setting]:
         raise UserError(
             f"{path}{_line_of(error)}: expected YAML or JSON, found otherwise ({_reason(error)})"
         ) from error
-    finally:
-        loader.dispose()
 
 
 def _entries(path: Path, loader: _Loader, node: yaml.MappingNode) -> Iterator[Setting]:

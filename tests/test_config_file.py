@@ -116,6 +116,7 @@ def test_a_home_folder_is_meant_by_a_tilde(tmp_path: Path) -> None:
         ("\nepochs: 0", "run.yaml, line 2: --epochs must be 1 or more; found 0"),
         ("early_stopping: 3", "run.yaml, line 1: --early-stopping needs --validation-split"),
         ("- epochs\n- 3", "expected flags, name: value, one a line, or a JSON object; found a sequence"),
+        ("epochs: \x07", "expected YAML or JSON, found otherwise .*special characters are not allowed"),
         ("epochs: [3", "line 1: expected YAML or JSON, found otherwise"),
         ("epochs: !!python/object:os.system {}", "line 1: expected YAML or JSON, found otherwise .could not determine"),
     ],
