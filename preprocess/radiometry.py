@@ -74,7 +74,7 @@ def cosine_of_sun(solar_zenith_deg: np.ndarray) -> np.ndarray:
     """
     mu0 = np.empty(solar_zenith_deg.shape, np.float32)
     # interpolate_zenith leaves columns in one piece: some at a time become rows while a core's own cache holds them.
-    for start in range(0, mu0.shape[-1], COLUMNS_AT_ONCE):
+    for start in range(0, solar_zenith_deg.shape[-1], COLUMNS_AT_ONCE):
         stop = start + COLUMNS_AT_ONCE
         height = (HORIZON_ZENITH_DEG - solar_zenith_deg[..., start:stop]).astype(np.float32)
         cosine = np.sin(height * np.float32(np.pi / 180))
