@@ -35,6 +35,7 @@ Config = TypeVar("Config", bound="Output")
 log = logging.getLogger("jaxmask")
 
 FAILURES_NAME = "failures.json"
+MOST_TOLD = 20  # failures of different kinds on stderr; the list has all of them
 USER_ERRNOS = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN, errno.ENOMEM,
     errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.EIO, errno.ESTALE,
@@ -112,19 +113,28 @@ def finish(
 ) -> int:
     """Write or clear `folder/failures.json`, print failures and summary; return exit code 0, or 3 if any failed.
 
-    Where several commands write to one folder, each has its own `name` for the list.
+    Where several commands write to one folder, each has its own `name` for the list. What failed alike is told once.
     `summary["message"]` is the line for people; the whole of it, with the failures, is what `--json` prints.
     """
     listing = folder / name
     if failures:
-        for failure in failures[:20]:
+        for failure, others in _alike(failures)[:MOST_TOLD]:
             told = failure.error if failure.error.startswith(failure.item) else f"{failure.item}: {failure.error}"
-            log.error("failed: %s", told)
+            log.error("failed: %s%s", told, f" ({others} more failed likewise)" if others else "")
         log.error("%d failed; %s", len(failures), _list_failures(failures, listing))
     else:
         listing.unlink(missing_ok=True)
     print_summary(config, summary | {"failures": [dataclasses.asdict(failure) for failure in failures]})
     return EXIT_SOME_FAILED if failures else EXIT_DONE
+
+
+def _alike(failures: Sequence[Failure]) -> list[tuple[Failure, int]]:
+    """The first of those that failed for one reason, but for their names, and how many others did."""
+    groups: dict[str, list[Failure]] = {}
+    for failure in failures:
+        name = Path(failure.item).name.partition(".")[0]
+        groups.setdefault(failure.error.replace(name, "") if name else failure.error, []).append(failure)
+    return [(group[0], len(group) - 1) for group in groups.values()]
 
 
 def _list_failures(failures: Sequence[Failure], listing: Path) -> str:

@@ -37,7 +37,8 @@ class DescribeConfig(Output):
     paths: Positional[tuple[Path, ...]]
     """.SEN3 folders, zips, shards, folders of these, or lists of products."""
     png: Path | None = None
-    """Show each too, in false colour (S5, S3, S2 by day, S8 by night): NAME.png in this folder, or this one file."""
+    """Show each too, in false colour (S5, S3, S2 by day, S8 by night): NAME.png in this folder, of a shard
+    NAME_native.png or NAME_reference.png; or this one file."""
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -45,7 +46,10 @@ class DescribeConfig(Output):
 
 
 def main(config: DescribeConfig) -> int:
-    """Print a summary of each, as JSON (one list) if asked to; return 3 if some could not be read."""
+    """Print a summary of each, as JSON (one list) if asked to, or if quiet what is odd about it alone.
+
+    Returns 3 if some could not be read.
+    """
     items = [item for path in config.paths for item in find_items(path)]
     one_file = config.png is not None and config.png.suffix == PNG
     check(len(items) == 1 or not one_file, "png", f"a folder for {len(items)} items", config.png)
@@ -58,7 +62,10 @@ def main(config: DescribeConfig) -> int:
             log.error("failed: %s", told if told.startswith(str(item)) else f"{item}: {told}")
             continue
         summaries.append(outcome.value)
-        if not config.json:
+        if config.quiet:
+            for warning in outcome.value["warnings"]:
+                log.warning("%s: %s", item, warning)
+        elif not config.json:
             print("\n".join(summary_lines(outcome.value)))
     if config.json:
         print(json.dumps(summaries, allow_nan=False))
@@ -93,7 +100,7 @@ def describe(path: Path, png: Path | None = None) -> dict[str, Any]:
         summary = summarise_product(product) | {"processor": processor_version(path)}
         scene = _native_scene(product) if png else None
     if png and scene:
-        name = summary["product"] + ("" if scene.info.convention == "native" else f"_{scene.info.convention}")
+        name = summary["product"] + (f"_{scene.info.convention}" if path.suffix in SUFFIXES else "")
         save_picture(png if png.suffix == PNG else png / f"{name}{PNG}", scene)
     return {"path": str(path), **summary}
 

@@ -141,6 +141,25 @@ def test_finish_lists_failures_and_clears_the_list_when_there_are_none(
     assert not (tmp_path / "failures.json").exists()
 
 
+def test_what_fails_alike_is_told_once_and_listed_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "was made with --label any, not summary; give --overwrite"
+    failures = [Failure(f"in/{name}.SEN3", f"out/day/{name}.hdf {reason}") for name in ("a1", "a2", "a3")]
+    failures.insert(1, Failure("in/b.zip", "in/b.zip: truncated"))
+
+    def main(config: Config) -> int:
+        return finish(config, {"message": "none done"}, failures, tmp_path)
+
+    assert run("x", Config, main, [str(tmp_path)]) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert told[:3] == [
+        f"failed: in/a1.SEN3: out/day/a1.hdf {reason} (2 more failed likewise)",
+        "failed: in/b.zip: truncated",
+        f"4 failed; all of them are listed in {tmp_path / 'failures.json'}",
+    ]
+    listed = json.loads((tmp_path / "failures.json").read_text())
+    assert [entry["item"] for entry in listed] == ["in/a1.SEN3", "in/b.zip", "in/a2.SEN3", "in/a3.SEN3"]
+
+
 @pytest.mark.quick
 def test_json_goes_alone_to_stdout_and_quiet_keeps_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def main(config: Config) -> int:

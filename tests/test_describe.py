@@ -207,6 +207,26 @@ def test_the_picture_is_the_scene_pixel_by_pixel(product: Path, tmp_path: Path) 
     assert np.array_equal(np.asarray(Image.open(tmp_path / "shard.png")), picture)
 
 
+def test_a_product_and_its_shards_have_pictures_of_their_own(product: Path, tmp_path: Path) -> None:
+    for convention in ("native", "reference"):
+        write_shard(tmp_path / convention / f"{NAME}.hdf", make_scene(read_product(product), convention=convention))
+    paths = [product, *(tmp_path / convention for convention in ("native", "reference"))]
+    argv = [*map(str, paths), "--png", str(tmp_path / "pictures"), "--quiet"]
+    assert run("preprocess.describe", DescribeConfig, main, argv) == 0
+    found = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert found == [f"{NAME}.png", f"{NAME}_native.png", f"{NAME}_reference.png"]
+
+
+def test_quiet_tells_what_is_odd_alone(product: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("preprocess.describe", DescribeConfig, main, [str(product), "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{product}: S1: its solar irradiance is 100 mW m-2 nm-1; expected 1837.4" in captured.err
+    assert "checksums" not in captured.err
+    assert run("preprocess.describe", DescribeConfig, main, [str(product), "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["product"] == NAME
+
+
 def test_one_picture_does_not_hold_two_products(
     product: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
