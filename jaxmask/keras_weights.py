@@ -1,16 +1,20 @@
-"""Edge: the original's `model.h5` (legacy Keras HDF5) as our parameters, read with h5py alone."""
+"""Edge: the original's `model.h5` (legacy Keras HDF5): read as our parameters, and written, with h5py alone."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from jaxmask.keras_config import KERAS_BACKEND, KERAS_VERSION, keras_config
 from jaxmask.pixels import CHANNELS
 from jaxmask.unet import Params, layer_paths, structure
 from preprocess.errors import UserError
+from preprocess.hdf import new_hdf
 
 Layer = tuple[str, list[np.ndarray]]  # its name, its kernel and bias
 
@@ -33,6 +37,29 @@ def read_keras_model(path: Path) -> tuple[int, Params]:
             'write it in Keras with model.save("model.h5")'
         ) from error
     return _to_params(path, layers)
+
+
+def write_keras_model(path: Path, features: int, params: Params) -> None:
+    """Write what Keras' `save` writes for the original's U-Net with these parameters; Keras' `load_model` reads it.
+
+    features: of the first level; params: as `unet.create` nests them, float32. Whole or not at all.
+    """
+    layers = keras_config(features)["config"]["layers"]
+    paths = iter(layer_paths())
+    about = {"backend": KERAS_BACKEND, "keras_version": KERAS_VERSION}
+    with new_hdf(path) as file:
+        file.attrs.update(about | {"model_config": json.dumps(keras_config(features))})
+        root = file.create_group("model_weights")
+        root.attrs.update(about | {"layer_names": _names(layer["name"] for layer in layers)})
+        root.create_group("top_level_model_weights").attrs["weight_names"] = np.array([])
+        for layer in layers:
+            group, weights = root.create_group(layer["name"]), {}
+            if layer["class_name"] == "Conv2D":
+                branch = _branch(params, next(paths))
+                weights = {f"{layer['name']}/{kind}": branch[kind] for kind in ("kernel", "bias")}
+            group.attrs["weight_names"] = _names(weights) if weights else np.array([])
+            for name, weight in weights.items():
+                group[name] = np.asarray(weight, np.float32)
 
 
 def _weighted_layers(path: Path, file: h5py.File) -> list[Layer]:
@@ -65,9 +92,7 @@ def _to_params(path: Path, layers: list[Layer]) -> tuple[int, Params]:
     features = _features(path, *layers[0])
     params = structure(features)[1]
     for at, (name, weights) in zip(paths, layers, strict=True):
-        branch: Any = params
-        for key in at:
-            branch = branch[key]
+        branch = _branch(params, at)
         expected = [branch["kernel"].shape, branch["bias"].shape]
         found = [weight.shape for weight in weights]
         if found != expected:
@@ -88,6 +113,17 @@ def _features(path: Path, name: str, weights: list[np.ndarray]) -> int:
             f"found {shape[2]}"
         )
     return shape[3]
+
+
+def _branch(params: Params, path: tuple[str, ...]) -> Any:
+    branch: Any = params
+    for key in path:
+        branch = branch[key]
+    return branch
+
+
+def _names(names: Iterable[str]) -> np.ndarray:
+    return np.array(list(names), h5py.string_dtype())
 
 
 def _text(name: str | bytes) -> str:
