@@ -23,8 +23,8 @@ from jaxmask.shard_patches import ShardPatches, blank
 from jaxmask.training_set import TrainShard
 from preprocess.pool import available_cores
 
-MOST_THREADS = 4
-BATCHES_AHEAD = 4
+MOST_THREADS = 16
+LEAST_AHEAD = 4  # batches; where there are more threads, one of each
 
 HostBatch = dict[str, NDArray[Any]]  # this host's places of a batch
 Batch = dict[str, jax.Array]  # image (B, P, P, 9) int16, label and weight (B, P, P, 1) uint8[, turn (B,) uint8]
@@ -91,11 +91,11 @@ def read_ahead(
     if not len(numbers):
         return iter(())
     threads = min(MOST_THREADS, available_cores())
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=BATCHES_AHEAD)
-    return iter(grain.MapDataset.source(_Steps(source, numbers, turns, patch_size)).to_iter_dataset(options))
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(LEAST_AHEAD, threads))
+    return iter(grain.MapDataset.source(Steps(source, numbers, turns, patch_size)).to_iter_dataset(options))
 
 
-class _Steps:
+class Steps:
     """The batches of a pass, by step."""
 
     def __init__(
