@@ -25,7 +25,7 @@ REFLECTANCE_OFFSET = 0.5
 # Training keeps a normalised channel as int16 counts q and gives it back as q * step + centre: of powers of two and
 # whole numbers, so that float32 holds every value exactly, whatever the order or fusion of the arithmetic.
 REFLECTANCE_STEP, REFLECTANCE_CENTRE = 2.0**-13, 3.0  # normalised; reflectance -0.5 to 7.5 in steps of 0.00012
-BT_STEP, BT_CENTRE = 2.0**-12, 0.0  # normalised; 94 K to 446 K in steps of 0.0054 K
+BT_STEP, BT_CENTRE = 2.0**-12, -5.0  # normalised; -16 K to 336 K (0 K: missing to the original) in steps of 0.0054 K
 STEPS = np.array([REFLECTANCE_STEP] * REFLECTANCE_CHANNELS + [BT_STEP] * TEMPERATURE_CHANNELS, np.float32)
 CENTRES = np.array([REFLECTANCE_CENTRE] * REFLECTANCE_CHANNELS + [BT_CENTRE] * TEMPERATURE_CHANNELS, np.float32)
 

@@ -93,10 +93,13 @@ def test_decodes_to_float64_where_asked() -> None:
 
 def test_counts_are_the_nearest_and_held_at_the_ends() -> None:
     rng = np.random.default_rng(1)
-    normalised = rng.uniform(-0.9, 6.9, (1000, 9)).astype(np.float32)
+    normalised = rng.uniform(-0.9, 2.9, (1000, 9)).astype(np.float32)
     given_back = np.asarray(pixels.decode(a_batch(pixels.quantise(normalised)[None, :, None]))["image"])[0, :, 0]
     # 3e-7: float32 rounding of a difference of up to 4
     assert (abs(given_back.astype(np.float64) - normalised) <= pixels.STEPS / 2 + 3e-7).all()
+    extremes = pixels.image(np.array([[-0.5] * 6, [7.49] * 6]), np.array([[0.0] * 3, [335.0] * 3]))
+    given_back = pixels.decode(a_batch(pixels.quantise(extremes)[None, :, None]))["image"][0, :, 0]
+    np.testing.assert_allclose(given_back, extremes, rtol=0, atol=float(pixels.STEPS.max()))
     ends = pixels.quantise(np.array([[100.0] * 9, [-100.0] * 9], np.float32))
     np.testing.assert_array_equal(ends, [[2**15 - 1] * 9, [-(2**15)] * 9])
 
