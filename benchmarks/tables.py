@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import gpu_table
 import measure
+import training_scale
 
 MEASURED = Path(__file__).resolve().parent / "measured"
 # The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
@@ -51,11 +52,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--update", type=Path, nargs="+", default=[], help="pages with the marks of some tables")
     options = parser.parse_args(argv)
     conversion = json.loads((options.measured / "conversion.json").read_text())
+    further = {name: read(options.measured / f"{name}.json") for name in ("gpu", "input", "training_scaling")}
     texts = {
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
-        "gpu": gpu_table.text(read(options.measured / "gpu.json")),
+        "gpu": gpu_table.text(further["gpu"]),
+        "training": training_scale.text(further | {"conversion": conversion}),
     }
     for page in options.update:
         page.write_text(updated(page.read_text(), texts))
