@@ -14,6 +14,7 @@ STAGES = {
     "describe": ("preprocess.describe", "say what is in a product or shard, flags decoded"),
     "train": ("jaxmask.train", "train the U-Net on shards, on every device there is"),
     "results": ("jaxmask.results", "print the benchmark's row of a training, or tables of many"),
+    "export": ("jaxmask.export", "write a model for other programs: safetensors, Keras, StableHLO"),
     "infer": ("jaxmask.infer", "write a cloud mask for each shard or product"),
     "sst": ("jaxmask.sst", "judge the masks by match-ups with buoys"),
     "evaluate": ("jaxmask.evaluate", "compare masks with labels, and with truth where it is known"),
