@@ -16,13 +16,15 @@ from functools import partial
 from typing import IO
 
 from preprocess.command import log, run
-from preprocess.errors import EXIT_DONE, EXIT_SAVED, EXIT_SOME_FAILED, UserError
+from preprocess.errors import EXIT_DONE, EXIT_LOST, EXIT_SAVED, EXIT_SOME_FAILED, UserError
 from preprocess.flags import Output, check
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 10.0
 ENDED_WELL = (EXIT_DONE, EXIT_SOME_FAILED, EXIT_SAVED)
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+# How a process ends that another one's death has ended: ours by EXIT_LOST, jax's own watch by SIGABRT.
+CONSEQUENCES = (EXIT_LOST, -signal.SIGABRT)
 SEPARATOR = "--"
 
 
@@ -116,9 +118,10 @@ def _wait(children: Sequence[Child], signals: list[int]) -> int:
     """Return when all have ended well, one has failed, or a second signal says not to wait."""
     while True:
         codes = [child.process.poll() for child in children]
-        for child, code in zip(children, codes, strict=True):
-            if code is not None and code not in ENDED_WELL:
-                return _failed(child, code, sum(other is None for other in codes))
+        failed = [number for number, code in enumerate(codes) if code is not None and code not in ENDED_WELL]
+        if failed:
+            first = min(failed, key=lambda number: codes[number] in CONSEQUENCES)
+            return _failed(children[first], codes[first] or 0, codes.count(None))
         if None not in codes:
             return max(code for code in codes if code is not None)
         if len(signals) > 1:
@@ -161,7 +164,8 @@ def _forward_signals(children: Sequence[Child]) -> Iterator[list[int]]:
             if child.process.poll() is None:
                 child.process.send_signal(signum)
 
-    previous = {number: signal.signal(number, forward) for number in FORWARDED}
+    heard = [number for number in FORWARDED if signal.getsignal(number) != signal.SIG_IGN]  # not SIGHUP under nohup
+    previous = {number: signal.signal(number, forward) for number in heard}
     try:
         yield came
     finally:
