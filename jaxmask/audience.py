@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from jaxmask.observers import Beginning, Observer, Stepped
+from jaxmask.observers import Beginning, Observer, Passing, Stepped
 from preprocess.command import log
 
 
@@ -16,19 +16,35 @@ class Audience:
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = list(observers)
 
+    def load(self) -> None:
+        """The products are about to be read."""
+        self._tell("load")
+
+    def begin(self, beginning: Beginning) -> None:
+        """The first step is about to be taken."""
+        self._tell("begin", beginning)
+
+    def passing(self, passing: Passing) -> None:
+        """A part of an epoch begins, or goes on."""
+        self._tell("passing", passing)
+
     def step(self, stepped: Stepped) -> None:
         """A training step has ended."""
-        self.tell("step", stepped)
+        self._tell("step", stepped)
 
     def epoch(self, line: dict[str, Any]) -> None:
         """An epoch has ended and is saved, or is being saved."""
-        self.tell("epoch", line)
+        self._tell("epoch", line)
 
-    def tell(self, event: str, told: object) -> None:
-        """Call `event`, a method of the protocol, of every observer."""
+    def end(self, status: str) -> None:
+        """The training has ended; the first end counts, and nobody is told of anything after it."""
+        self._tell("end", status)
+        self._observers.clear()
+
+    def _tell(self, event: str, *told: object) -> None:
         for observer in tuple(self._observers):
             try:
-                getattr(observer, event)(told)
+                getattr(observer, event)(*told)
             except Exception as error:
                 self._observers.remove(observer)
                 log.warning(
@@ -38,12 +54,10 @@ class Audience:
 
 
 @contextmanager
-def observed(observers: Sequence[Observer], beginning: Beginning) -> Iterator[Audience]:
-    """Tell `observers` of the beginning and yield them to be told more; of an end by an error they are told here."""
+def observed(observers: Sequence[Observer]) -> Iterator[Audience]:
+    """Yield `observers` to be told of a training; of an end by an error, or by none that was told, they hear here."""
     audience = Audience(observers)
-    audience.tell("begin", beginning)
     try:
         yield audience
-    except BaseException:
-        audience.tell("end", "aborted")
-        raise
+    finally:
+        audience.end("aborted")

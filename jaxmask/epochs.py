@@ -12,7 +12,7 @@ from jaxmask.data import Feed
 from jaxmask.history import Epoch, epoch_line
 from jaxmask.loop import Step, Way, run_pass
 from jaxmask.metrics import summarise
-from jaxmask.observers import Stepped
+from jaxmask.observers import Passing, Stepped
 from jaxmask.position import Part, Position, after_epoch, is_epoch_over, parts_of, went_on
 from jaxmask.programs import Programs
 from jaxmask.progress import Progress
@@ -88,6 +88,7 @@ def _run_epoch(
     for part in parts_of(plan.steps)[parts_of(plan.steps).index(position.part) :]:
         step = programs.train if part == "train" else programs.test
         feed, name = plan.feeds[part], f"epoch {position.epochs + 1}/{plan.epochs}, {WORDS[part]}"
+        company.audience.passing(Passing(position.epochs + 1, part, position.step))
         with company.progress.following(name, feed.patches, position) as show:
             way = Way(
                 name=name,

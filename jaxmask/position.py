@@ -88,6 +88,12 @@ def number_of(position: Position, steps: Mapping[Part, int]) -> int:
     return position.epochs * sum(steps.values()) + before + position.step
 
 
+def train_steps(position: Position, steps: Mapping[Part, int]) -> int:
+    """Return the steps of training alone that are taken at `position`."""
+    under_way = position.step if position.part == "train" else steps["train"]
+    return position.epochs * steps["train"] + under_way
+
+
 def to_json(position: Position) -> dict[str, Any]:
     """Return the position as a JSON object; floats come back to the last bit (they are written by `repr`)."""
     return {

@@ -11,6 +11,7 @@ from jaxmask.config import TrainConfig
 from jaxmask.epochs import Plan
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.model import CHECKPOINTS_NAME
+from jaxmask.observers import OBSERVED_NAMES
 from jaxmask.position import Position, from_json, is_epoch_over
 from jaxmask.processes import is_first, meet
 from jaxmask.record import RECORD_NAME, check_same_task, read_record, write_record
@@ -47,9 +48,7 @@ def prepare_folder(folder: Path, config: TrainConfig, task: Task) -> list[Epoch]
     if is_first():
         writable_folder(folder)
         if not begun:
-            shutil.rmtree(checkpoints, ignore_errors=True)
-            for name in (HISTORY_NAME, RESULTS_NAME, PARAMETERS_NAME):
-                (folder / name).unlink(missing_ok=True)
+            _clear(folder)
         write_record(folder, task.record)
     meet("the model folder is ready")
     return history
@@ -81,6 +80,16 @@ def going_on_message(position: Position) -> str:
         return ""
     within = "" if position.is_between_epochs else f", and {position.step} steps of the next one's {position.part} part"
     return f"; going on after epoch {position.epochs}{within}"
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier training has left, but nothing of the user's."""
+    for name in (CHECKPOINTS_NAME, HISTORY_NAME, RESULTS_NAME, PARAMETERS_NAME, *OBSERVED_NAMES):
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _position(checkpoints: Checkpoints, saved: dict[str, Any], plan: Plan) -> Position:

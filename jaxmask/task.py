@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import jax
 from jax.sharding import Mesh
 
 from jaxmask.agreement import check_agreement
 from jaxmask.config import TrainConfig, global_batch_size, to_json
 from jaxmask.data import Feed, open_feed
+from jaxmask.devices import count_hosts
 from jaxmask.epochs import Plan
+from jaxmask.machine import this_machine
 from jaxmask.observers import Beginning
-from jaxmask.position import PARTS, Part
+from jaxmask.position import PARTS, Part, Position, train_steps
 from jaxmask.processes import is_first
 from jaxmask.record import Record, make_record
 from jaxmask.split import Split, split_products
@@ -66,33 +67,36 @@ def open_plan(config: TrainConfig, task: Task, mesh: Mesh) -> Plan:
 
 def beginning_message(task: Task, plan: Plan, parameters: int) -> str:
     """Return the line that says what is about to be trained."""
-    processes = f"{jax.process_count()} processes" if jax.process_count() > 1 else "one process"
-    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind} in {processes}"
     parts = {
         part: f"{plan.feeds[part].patches} patches of {len(getattr(task.split, part))}" if part in plan.feeds else ""
         for part in PARTS
     }
     validating = f"validating on {parts['validation']}, " if parts["validation"] else ""
     return (
-        f"training {parameters:,} parameters on {devices}: {parts['train']} products, {plan.global_batch} a step; "
+        f"training {parameters:,} parameters: {parts['train']} products, {plan.global_batch} a step; "
         f"{validating}testing on {parts['test'] or 'none'}"
     )
 
 
-def beginning(config: TrainConfig, plan: Plan, parameters: int, epochs_done: int) -> Beginning:
-    """Return what observers are told at the beginning."""
+def beginning(config: TrainConfig, plan: Plan, parameters: int, position: Position) -> Beginning:
+    """Return what observers are told at the beginning, or when training goes on at `position`; the same everywhere."""
+    machine = this_machine()
     patches = {part: plan.feeds[part].patches if part in plan.feeds else 0 for part in PARTS}
     return Beginning(
         parameters=parameters,
-        devices=jax.device_count(),
-        processes=jax.process_count(),
+        devices=machine.devices,
+        processes=machine.processes,
+        hosts=count_hosts(),
+        gpus=machine.gpus,
+        device_kind=machine.kind,
         global_batch=plan.global_batch,
         steps_per_epoch=plan.steps["train"],
         train_patches=patches["train"],
         validation_patches=patches["validation"],
         test_patches=patches["test"],
         epochs=plan.epochs,
-        epochs_done=epochs_done,
+        epochs_done=position.epochs,
+        steps_done=train_steps(position, plan.steps),
         flags=to_json(config),
     )
 

@@ -15,8 +15,10 @@ from jaxmask.conclusion import conclude
 from jaxmask.config import TrainConfig
 from jaxmask.config_file import notice_of
 from jaxmask.course import train_and_save
+from jaxmask.devices import tell_devices
 from jaxmask.mesh import make_mesh
 from jaxmask.model import CHECKPOINTS_NAME
+from jaxmask.observing import check_extras, open_observers
 from jaxmask.processes import join_others, leave, leave_others, others_may_fail
 from jaxmask.programs import make_programs
 from jaxmask.resume import go_on, going_on_message, prepare_folder
@@ -44,6 +46,7 @@ def main(command: TrainCommand) -> int:
     """Train until --epochs are done, going on with what the model folder holds; return 0, 3, or 75 if asked to stop."""
     with stop_on_signals() as request:
         try:
+            check_extras(command)
             join_others(command)
             if notice := notice_of(command.config, TrainCommand):
                 log.info("%s", notice)
@@ -57,20 +60,23 @@ def main(command: TrainCommand) -> int:
 
 def _train_together(command: TrainCommand, request: StopRequest) -> int:
     mesh = make_mesh()
+    tell_devices(cpu_only=command.cpu_only)
     task = open_task(command, command.shards, mesh)
     history = prepare_folder(command.model, command, task)
-    plan = open_plan(command, task, mesh)
-    programs = make_programs(command, mesh, global_batch=task.global_batch, steps_per_epoch=plan.steps["train"])
-    with open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
+    observers = open_observers(command, command.model, command.config)
+    with observed(observers) as audience, open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
+        audience.load()
+        plan = open_plan(command, task, mesh)
+        programs = make_programs(command, mesh, global_batch=task.global_batch, steps_per_epoch=plan.steps["train"])
         start = go_on(checkpoints, programs.init(), plan, history)
         parameters, resumed = count_parameters(start.state.params), start.position.epochs
         log.info("%s%s", beginning_message(task, plan, parameters), going_on_message(start.position))
-        with observed((), beginning(command, plan, parameters, resumed)) as audience:
-            end = train_and_save(
-                plan, programs, checkpoints, start, request, audience,
-                save_every_minutes=command.save_every_minutes, bars=shows_bars(command),
-            )  # fmt: skip
-            audience.tell("end", "stopped" if end.stopped else "success")
+        audience.begin(beginning(command, plan, parameters, start.position))
+        end = train_and_save(
+            plan, programs, checkpoints, start, request, audience,
+            save_every_minutes=command.save_every_minutes, bars=shows_bars(command),
+        )  # fmt: skip
+        audience.end("stopped" if end.stopped else "success")
     if end.stopped:
         log.info("stopped on request: %s is saved up to here; run the same command to go on", command.model)
         return EXIT_SAVED

@@ -17,7 +17,7 @@ from jaxmask.data import Feed, open_feed
 from jaxmask.epochs import Company, Halt, Plan, run_epochs
 from jaxmask.history import Epoch
 from jaxmask.mesh import batch_sharding, make_mesh, replicated
-from jaxmask.observers import Beginning, Stepped
+from jaxmask.observers import Beginning, Passing, Stepped
 from jaxmask.patience import Patience
 from jaxmask.position import Position, from_json, number_of, to_json
 from jaxmask.programs import Programs, make_programs
@@ -38,7 +38,11 @@ class Diary:
     def __init__(self) -> None:
         self.steps: list[Stepped] = []
 
+    def load(self) -> None: ...
+
     def begin(self, beginning: Beginning) -> None: ...
+
+    def passing(self, passing: Passing) -> None: ...
 
     def step(self, stepped: Stepped) -> None:
         self.steps.append(stepped)
