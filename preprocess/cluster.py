@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,7 +22,7 @@ QUEUE_PER_THREAD = 4  # a thread never waits for us, and a million items are not
 DISTRIBUTION = "jaxmask"
 
 
-def map_cluster(function: Callable[[Item], T], items: Sequence[Item], scheduler: str) -> Iterator[Outcome[Item, T]]:
+def map_cluster(function: Callable[[Item], T], items: Iterable[Item], scheduler: str) -> Iterator[Outcome[Item, T]]:
     """Yield one Outcome for each item as it is done on the cluster whose scheduler has this address.
 
     Items whose worker dies go to others; one that has killed as many as the scheduler's `allowed-failures` permits
@@ -65,7 +66,7 @@ def _outcome(future: Any, item: Item) -> Outcome[Item, T]:
     except Exception as error:
         return Outcome(item, error=one_line(error))
     # The item as we know it: the cluster's copy of it may not be equal to ours.
-    return Outcome(item, outcome.value, outcome.error)
+    return replace(outcome, item=item)
 
 
 class _Workers:

@@ -23,6 +23,10 @@ class UserError(Exception):
     exit_code = EXIT_USAGE
 
 
+class DiskFullError(UserError):
+    """There is no room for one item: it would be the same with the next."""
+
+
 class LostOthersError(UserError):
     """Another process of the same training is gone; exit code 69: whoever started them may run all of them again."""
 

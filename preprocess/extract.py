@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 
 from preprocess.archive import DAMAGE, Archive, open_archive
 from preprocess.command import Parallel, finish, run, sort_out
-from preprocess.errors import UserError
+from preprocess.errors import DiskFullError, UserError
 from preprocess.files import AlreadyThereError, clear_leftovers, whole_folder, writable_folder
 from preprocess.manifest import ManifestEntry, parse_manifest
 from preprocess.pool import map_items
@@ -120,7 +120,9 @@ def _check_same(archive: Archive, folder: Path) -> None:
 def _check_space(archive: Archive, output: Path) -> None:
     needed, free = sum(info.file_size for info in archive.members.values()), shutil.disk_usage(output).free
     if needed > free:
-        raise UserError(f"{output}: {archive.name} needs {needed} bytes and {free} are free; make room and run again")
+        raise DiskFullError(
+            f"{output}: {archive.name} needs {needed} bytes and {free} are free; make room and run again"
+        )
 
 
 def _unpack(archive: Archive, target: Path, entry: ManifestEntry | None, *, md5: bool) -> None:

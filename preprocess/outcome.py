@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from preprocess.errors import UserError
+from preprocess.errors import DiskFullError, UserError
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -19,6 +20,7 @@ class Outcome(Generic[Item, T]):
     item: Item
     value: T | None = None
     error: str | None = None
+    disk_full: bool = False  # what `error` says: the items after this one would fail likewise
 
 
 def attempt(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
@@ -26,7 +28,12 @@ def attempt(function: Callable[[Item], T], item: Item) -> Outcome[Item, T]:
     try:
         return Outcome(item, value=function(item))
     except Exception as error:
-        return Outcome(item, error=one_line(error))
+        return Outcome(item, error=one_line(error), disk_full=_is_disk_full(error))
+
+
+def _is_disk_full(error: Exception) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, DiskFullError)
 
 
 def one_line(error: BaseException) -> str:

@@ -45,18 +45,24 @@ def map_items(
 
     `function` and the items must be picklable. `workers` processes on this machine (None: `available_cores()`;
     0: in this process), or the Dask cluster at `scheduler`. An exception, or the death of a worker,
-    is that item's error; the rest go on. Raises UserError if the cluster can't be used, or is lost.
+    is that item's error; the rest go on, but on a full disk, where those not yet begun fail unattempted. Raises
+    UserError if the cluster can't be used, or is lost.
     """
+    remaining = iter(items)  # which those who work take from
     if scheduler is not None:
-        outcomes = map_cluster(function, items, scheduler)
+        outcomes = map_cluster(function, remaining, scheduler)
     elif workers == 0:
-        outcomes = (attempt(function, item) for item in items)
+        outcomes = (attempt(function, item) for item in remaining)
     else:
-        outcomes = _map_processes(function, items, min(workers or available_cores(), max(1, len(items))))
+        outcomes = _map_processes(function, remaining, min(workers or available_cores(), max(1, len(items))))
     with tqdm(total=len(items), desc=label, disable=None if not quiet else True, dynamic_ncols=True) as bar:
         for outcome in outcomes:
             bar.update()
             yield outcome
+            if outcome.disk_full:
+                for item in remaining:
+                    bar.update()
+                    yield Outcome(item, error=f"not begun after this: {outcome.error}")
 
 
 def _map_processes(function: Callable[[Item], T], items: Iterable[Item], workers: int) -> Iterator[Outcome[Item, T]]:

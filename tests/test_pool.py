@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import resource
@@ -27,6 +28,14 @@ def square(number: int) -> int:
         raise UserError("three is\nrefused")
     if number == 4:
         raise ValueError("four")
+    return number**2
+
+
+def full_at_two(number: int) -> int:
+    if number == 2:
+        raise OSError(errno.ENOSPC, "No space left on device", "out/2.hdf")
+    if number == 3:
+        raise OSError(errno.EFBIG, "File too large", "out/3.hdf")
     return number**2
 
 
@@ -202,3 +211,20 @@ def test_reasons_are_one_line() -> None:
     refused = PermissionError(13, "Permission denied", "a.zip")
     assert one_line(refused) == "a.zip: Permission denied; mend this and run again"
     assert one_line(OSError("odd")) == "OSError: odd"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_full_disk_stops_what_is_not_yet_begun(workers: int) -> None:
+    full = "out/2.hdf: No space left on device; mend this and run again"
+    found = {outcome.item: outcome for outcome in map_items(full_at_two, range(100), workers=workers)}
+    assert len(found) == 100
+    assert found[2].error == full
+    undone = [item for item, outcome in found.items() if outcome.error == f"not begun after this: {full}"]
+    begun = 3 if workers == 0 else 3 + workers * pool.QUEUE_PER_WORKER + 1  # those queued meanwhile go on
+    assert len(undone) >= 100 - begun
+    assert all(found[item].value == item**2 for item in found if item not in (2, 3, *undone))
+
+
+def test_a_file_too_large_for_its_disk_stops_nothing_else() -> None:
+    found = list(map_items(full_at_two, [3, 4], workers=0))
+    assert [outcome.error for outcome in found] == ["out/3.hdf: File too large; mend this and run again", None]
