@@ -5,9 +5,9 @@
 PRODUCT is a .SEN3 folder or a zip; the figures are of what ../shared/tools/complete_product.py OUT --seed 0 --labels
 cloud makes. Its native shard is written, and read again from the system's cache, in one process and one thread: medians
 over the runs, the first not counted. "write" ends when the disk has the shard; "fsync", measured apart on a copy, is
-the wait for the disk in it. A patch is what training gets: 256 x 256 pixels, unpacked and normalised. Random patches
-lie anywhere; the 20 lie where training's lie. "plain h5py" reads the same five datasets without our reader, and
-neither joins nor normalises them. A table on stderr, JSON on stdout.
+the wait for the disk in it. A patch is what training gets: 256 x 256 pixels, unpacked, normalised and rounded to
+counts. Random patches lie anywhere; the 20 lie where training's lie. "plain h5py" reads the same five datasets without
+our reader, and neither joins nor normalises them. A table on stderr, JSON on stdout.
 """
 
 from __future__ import annotations
