@@ -54,7 +54,9 @@ def user_calibration(text: str, source: str, views: tuple[str, ...]) -> str:
     try:
         found = json.loads(text, object_pairs_hook=_no_name_twice)
     except ValueError as error:
-        raise UserError(f'--calibration {source}: expected JSON, {{"nadir": {{"S1": 0.97, ...}}}}; {error}') from error
+        at = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        found = f"what stands at {at} is none" if at else str(error)
+        raise UserError(f'--calibration {source}: expected JSON, {{"nadir": {{"S1": 0.97, ...}}}}; {found}') from error
     if not isinstance(found, dict) or set(found) - set(VIEWS):
         names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
         raise UserError(f"--calibration {source}: expected an object of {' and '.join(VIEWS)}; found {names}")

@@ -95,8 +95,9 @@ def settle(config: ConvertConfig) -> ConvertConfig:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise UserError(
-            f"--calibration must be {', '.join(CALIBRATIONS)} or a JSON file of factors; {path} can't be read: {error}"
+            f"--calibration must be {', '.join(CALIBRATIONS)} or a JSON file of factors; {path} can't be read: {why}"
         ) from error
     return replace(config, label=label, calibration=user_calibration(text, str(path), views_of(config)))
 

@@ -64,7 +64,8 @@ def changed(**channels: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "views", "message"),
     [
-        ("", NADIR, "expected JSON"),
+        ("", NADIR, "expected JSON, .*; what stands at line 1, column 1 is none$"),
+        ('{"nadir":\n {"S1": 0.97,}}', NADIR, "expected JSON, .*; what stands at line 2, column [0-9]+ is none$"),
         ("[0.97, 1, 1, 1, 1, 1]", NADIR, "expected an object of nadir and oblique; found list"),
         ('{"Nadir": {}}', NADIR, "expected an object of nadir and oblique; found Nadir"),
         ("{}", NADIR, "no factors for the nadir view; name it with all six channels"),

@@ -365,7 +365,7 @@ def test_a_label_that_never_changes_over_a_surface_is_warned_of(
         ([*REFERENCE, "--texture"], "--regrid must be neighbours with --texture; found mean"),
         (["--texture"], "--regrid must be neighbours with --texture; found mean"),
         (["--label", "probability:2"], "--label must be one of any, single_low"),
-        (["--calibration", "absent.json"], "or a JSON file of factors; absent.json can't be read: "),
+        (["--calibration", "absent.json"], "absent.json can't be read: No such file or directory"),
         (["--workers", "-1"], "--workers must be 0 or more; found -1"),
     ],
 )
