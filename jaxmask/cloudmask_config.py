@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from jaxmask.mlperf_settings import NAMES as SUBMISSION_NAMES
 from jaxmask.pixels import CHANNELS
 from preprocess.errors import UserError
 
@@ -97,6 +98,7 @@ def _notice(file: str, named: Mapping[str, Any], flags: Flags, open_places: list
         told.append("the log is MODEL/mlperf.log" if "mlperf" in flags else "no MLPerf log (it needs the extra mlperf)")
     told += [f"{name} is left open by a placeholder, give it on the command line" for name in open_places]
     used = {*FLAGS, *GROUPS, *(source for source, _ in flags.values()), *PATHS, "mlperf_logfile", "N_CHANNELS"}
+    used |= {"benchmark", *SUBMISSION_NAMES} if "mlperf" in flags else set()
     used |= {"early_stoppage_patience"} if "early_stopping" in flags else set()
     unused = sorted(name for name in named if name not in used)
     rest = f"; of no use to training here: {', '.join(unused)}" if unused else ""

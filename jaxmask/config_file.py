@@ -15,6 +15,7 @@ import yaml
 
 from jaxmask.cloudmask_config import is_cloudmask, train_flags
 from jaxmask.flag_values import flag_value
+from jaxmask.mlperf_settings import Submission, submission_of
 from jaxmask.results_row import DERIVED_NAMES
 from preprocess.errors import UserError
 from preprocess.flags import Output
@@ -67,6 +68,14 @@ def read_config_file(path: Path, config_type: type[Output]) -> ConfigFile:
         entries, notice = _of_a_record(entries), ""
     hints = get_type_hints(config_type)
     return ConfigFile(path, tuple(_checked(path, entry, hints) for entry in entries), notice)
+
+
+def read_submission(path: Path | None) -> Submission:
+    """Whose submission to MLPerf the file `path` says this is; what is taken for granted where it doesn't."""
+    if path is None:
+        return Submission()
+    found: dict[str, Any] = {entry.name: entry.value for entry in _read_entries(path)}
+    return submission_of(found) if is_cloudmask(found) else Submission()
 
 
 def notice_of(path: Path | None, config_type: type[Output]) -> str:

@@ -6,7 +6,8 @@ import importlib.util
 from pathlib import Path
 
 from jaxmask.config import TrainConfig
-from jaxmask.observers import Observer
+from jaxmask.config_file import read_submission
+from jaxmask.observers import MLPERF_NAME, TENSORBOARD_NAME, Observer
 from jaxmask.processes import is_first
 from preprocess.errors import UserError
 
@@ -30,4 +31,13 @@ def open_observers(config: TrainConfig, folder: Path, config_file: Path | None) 
     """
     if not is_first():
         return ()
-    return ()
+    observers: list[Observer] = []
+    if config.mlperf:
+        from jaxmask.mlperf_log import MlperfLog
+
+        observers.append(MlperfLog(folder / MLPERF_NAME, read_submission(config_file)))
+    if config.tensorboard:
+        from jaxmask.event_files import EventFiles
+
+        observers.append(EventFiles(folder / TENSORBOARD_NAME))
+    return tuple(observers)

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import optax
 
 LEARNING_RATE = 0.001  # of the original
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults, as the original's
 
 Rate = float | Callable[[jax.Array], jax.Array]  # a step size, or that of the step after so many (int32), float32
 
 
 def keras_adam(
-    learning_rate: Rate, b1: float = 0.9, b2: float = 0.999, epsilon: float = 1e-7
+    learning_rate: Rate, b1: float = BETA_1, b2: float = BETA_2, epsilon: float = EPSILON
 ) -> optax.GradientTransformation:
     """Adam of Kingma & Ba 2014 (arXiv:1412.6980) in the reordered form at the end of its section 2.
 

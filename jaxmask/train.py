@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 from jaxmask.audience import observed
 from jaxmask.checkpoint import open_checkpoints
 from jaxmask.command_line import parse
+from jaxmask.compile_cache import use_compile_cache
 from jaxmask.conclusion import conclude
 from jaxmask.config import TrainConfig
 from jaxmask.config_file import notice_of
@@ -18,12 +19,14 @@ from jaxmask.course import train_and_save
 from jaxmask.devices import tell_devices
 from jaxmask.mesh import make_mesh
 from jaxmask.model import CHECKPOINTS_NAME
+from jaxmask.observers import PROFILE_NAME
 from jaxmask.observing import check_extras, open_observers
 from jaxmask.processes import join_others, leave, leave_others, others_may_fail
 from jaxmask.programs import make_programs
 from jaxmask.resume import go_on, going_on_message, prepare_folder
 from jaxmask.stopping import StoppedOnRequest, StopRequest, stop_on_signals
 from jaxmask.task import beginning, beginning_message, open_plan, open_task, shows_bars
+from jaxmask.tracing import traced
 from jaxmask.unet import count_parameters
 from preprocess.command import log, run
 from preprocess.errors import EXIT_SAVED
@@ -47,6 +50,7 @@ def main(command: TrainCommand) -> int:
     with stop_on_signals() as request:
         try:
             check_extras(command)
+            use_compile_cache(command.compile_cache)
             join_others(command)
             if notice := notice_of(command.config, TrainCommand):
                 log.info("%s", notice)
@@ -59,11 +63,11 @@ def main(command: TrainCommand) -> int:
 
 
 def _train_together(command: TrainCommand, request: StopRequest) -> int:
+    observers = open_observers(command, command.model, command.config)
     mesh = make_mesh()
     tell_devices(cpu_only=command.cpu_only)
     task = open_task(command, command.shards, mesh)
     history = prepare_folder(command.model, command, task)
-    observers = open_observers(command, command.model, command.config)
     with observed(observers) as audience, open_checkpoints(command.model / CHECKPOINTS_NAME) as checkpoints:
         audience.load()
         plan = open_plan(command, task, mesh)
@@ -72,10 +76,11 @@ def _train_together(command: TrainCommand, request: StopRequest) -> int:
         parameters, resumed = count_parameters(start.state.params), start.position.epochs
         log.info("%s%s", beginning_message(task, plan, parameters), going_on_message(start.position))
         audience.begin(beginning(command, plan, parameters, start.position))
-        end = train_and_save(
-            plan, programs, checkpoints, start, request, audience,
-            save_every_minutes=command.save_every_minutes, bars=shows_bars(command),
-        )  # fmt: skip
+        with traced(programs, command.model / PROFILE_NAME, command.profile) as programs:
+            end = train_and_save(
+                plan, programs, checkpoints, start, request, audience,
+                save_every_minutes=command.save_every_minutes, bars=shows_bars(command),
+            )  # fmt: skip
         audience.end("stopped" if end.stopped else "success")
     if end.stopped:
         log.info("stopped on request: %s is saved up to here; run the same command to go on", command.model)

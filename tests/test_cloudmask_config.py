@@ -128,8 +128,7 @@ def test_the_published_file_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytes
         f"{path} is of MLCommons CloudMask: --global-batch-size 64, as its batch_size is shared by all devices; "
         "--wbce 1, as its loss weighs cloud so; the model folder is ~/sciml_bench/outputs/slstr_cloud/cloudModel, of "
         "which jaxmask.export writes a model.h5; the log is MODEL/mlperf.log; of no use to training here: CROP_SIZE, "
-        "IMAGE_H, IMAGE_W, MIN_SST, accelerators_per_node, benchmark, division, gpu, inference_dir, log_file, nodes, "
-        "organisation, output_dir, platform, status, submission"
+        "IMAGE_H, IMAGE_W, MIN_SST, accelerators_per_node, gpu, inference_dir, log_file, nodes, output_dir, submission"
     )
 
 
