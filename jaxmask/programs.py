@@ -39,6 +39,8 @@ class Programs:
 def make_programs(config: TrainConfig, mesh: Mesh, *, global_batch: int, steps_per_epoch: int) -> Programs:
     """Build the functions of a training under `config` on `mesh`; they compile at their first call.
 
+    All processes must call this together.
+
     global_batch: patches a step over all devices and parts; steps_per_epoch: those of training, for the schedule.
     Raises UserError if a step has more pixels than can be counted.
     """
@@ -103,4 +105,10 @@ def _vote(mesh: Mesh) -> Callable[[int], jax.Array]:
     """A vote without waiting: the answer is an int32 scalar on the devices, as a step's sums are."""
     highest = jax.jit(jnp.max, in_shardings=batch_sharding(mesh), out_shardings=replicated(mesh))
     local = len(mesh.local_devices)
-    return lambda says: highest(to_global(mesh, {"says": np.full(local, says, np.int32)})["says"])
+
+    def vote(says: int) -> jax.Array:
+        return highest(to_global(mesh, {"says": np.full(local, says, np.int32)})["says"])
+
+    # All devices meet here for the first time: gloo waits 30 s for the last of them, less than a step may compile.
+    jax.block_until_ready(vote(0))
+    return vote
