@@ -40,11 +40,12 @@ NATIVE = "native"
 WAYS: dict[str, dict[str, Any]] = {
     NATIVE: {},
     "native, from a zip": {},
+    "native, from a zip, MD5 too": {"verify": "md5"},
     "native, MD5 unchecked": {"verify": "none"},
     "native, neighbours": {"regrid": "neighbours"},
     "reference": {"convention": "reference"},
 }
-ZIPPED = ("native, from a zip",)
+ZIPPED = ("native, from a zip", "native, from a zip, MD5 too")
 ALONE = (PEER, NATIVE, "reference")
 
 
