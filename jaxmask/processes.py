@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -25,6 +26,9 @@ from preprocess.errors import EXIT_DONE, EXIT_LOST, EXIT_SAVED, EXIT_SOME_FAILED
 JOIN_SECONDS = 300.0  # to wait for the others: pods of one job may start minutes apart
 PATIENCE_SECONDS = 20.0  # until the user is told that this process waits
 HEARTBEAT_SECONDS = 30  # a process that is silent for so long is dead, and ends the others within a minute
+
+# What speaks of others in the errors of gloo, NCCL and jax's own coordination.
+LOSSES = re.compile("gloo|nccl|connection|peer|socket|barrier|coordination|heartbeat", re.IGNORECASE)
 
 
 def join_others(config: TrainConfig) -> None:
@@ -83,8 +87,8 @@ def others_may_fail() -> Iterator[None]:
     """Turn what a lost process does to this one into a LostOthersError that says so; other errors pass."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # gloo's come as either, by how a step was dispatched
+        if jax.process_count() == 1 or not LOSSES.search(str(error)):
             raise
         reason = str(error).partition("\n")[0]
         raise LostOthersError(

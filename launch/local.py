@@ -86,6 +86,12 @@ def environment(number: int, config: LocalConfig, port: int) -> dict[str, str]:
     return variables
 
 
+def first_failure(codes: Sequence[int | None]) -> int | None:
+    """Return which process has failed, by its exit code, rather a cause than a consequence; None if none has."""
+    failed = [number for number, code in enumerate(codes) if code is not None and code not in ENDED_WELL]
+    return min(failed, key=lambda number: codes[number] in CONSEQUENCES, default=None)
+
+
 def _start(command: Sequence[str], number: int, config: LocalConfig, port: int) -> Child:
     try:
         process = subprocess.Popen(
@@ -107,21 +113,21 @@ def _start(command: Sequence[str], number: int, config: LocalConfig, port: int) 
 
 def _print(number: int, pipe: IO[bytes], is_output: bool) -> None:
     """Pass on the first process's stdout as it is, every other line to stderr behind the process's number."""
-    for line in pipe:
-        text = line.decode(errors="replace").rstrip("\n")
-        out = sys.stdout if is_output else sys.stderr
-        out.write(f"{text}\n" if is_output else f"[{number}] {text}\n")
-        out.flush()
+    with pipe:
+        for line in pipe:
+            text = line.decode(errors="replace").rstrip("\n")
+            out = sys.stdout if is_output else sys.stderr
+            out.write(f"{text}\n" if is_output else f"[{number}] {text}\n")
+            out.flush()
 
 
 def _wait(children: Sequence[Child], signals: list[int]) -> int:
     """Return when all have ended well, one has failed, or a second signal says not to wait."""
     while True:
         codes = [child.process.poll() for child in children]
-        failed = [number for number, code in enumerate(codes) if code is not None and code not in ENDED_WELL]
-        if failed:
-            first = min(failed, key=lambda number: codes[number] in CONSEQUENCES)
-            return _failed(children[first], codes[first] or 0, codes.count(None))
+        failed = first_failure(codes)
+        if failed is not None:
+            return _failed(children[failed], codes[failed] or 0, codes.count(None))
         if None not in codes:
             return max(code for code in codes if code is not None)
         if len(signals) > 1:

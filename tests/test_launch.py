@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jaxmask.launch_choice import choose_launch
-from launch.local import LocalConfig, environment
+from launch.local import LocalConfig, environment, first_failure, main
 from preprocess.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,23 +39,6 @@ def test_each_process_learns_who_it_is() -> None:
 def test_training_understands_what_it_is_told() -> None:
     launch = choose_launch(environment(1, LocalConfig(processes=3), 1234))
     assert (launch.by, launch.coordinator, launch.processes, launch.process) == ("environment", "127.0.0.1:1234", 3, 1)
-
-
-def test_training_understands_the_kubernetes_job() -> None:
-    yaml = pytest.importorskip("yaml")
-    _, job = yaml.safe_load_all((ROOT / "launch" / "kubernetes.yaml").read_text())
-    assert (job["kind"], job["spec"]["completionMode"]) == ("Job", "Indexed")
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    given = {variable["name"]: variable["value"] for variable in container["env"]}
-    launch = choose_launch(given | {"JOB_COMPLETION_INDEX": "2"})  # which Kubernetes sets in an indexed job
-    assert launch.coordinator == f"{job['metadata']['name']}-0.{job['spec']['template']['spec']['subdomain']}:1234"
-    assert (launch.processes, launch.process) == (job["spec"]["completions"], 2)
-    assert job["spec"]["parallelism"] == job["spec"]["completions"]  # all must run at once
-
-
-@pytest.mark.parametrize("script", ["slurm.sbatch", "openmpi.sh"])
-def test_shell_scripts_parse(script: str) -> None:
-    subprocess.run(["bash", "-n", str(ROOT / "launch" / script)], check=True, timeout=10)
 
 
 def test_a_bad_count_is_refused() -> None:
@@ -92,6 +75,43 @@ def test_items_left_out_or_a_requested_stop_are_no_failure() -> None:
     done = run_local("--processes", "2", code=code)
     assert done.returncode == 75
     assert "[1] 1" in done.stderr  # the slower one was left to finish
+
+
+@pytest.mark.parametrize(
+    ("codes", "named"),
+    [
+        ([0, None, 3, 75], None),
+        ([None, 2, 1], 1),
+        ([69, None, -9], 2),  # the others lost the one that was killed
+        ([-6, 69, 1], 2),  # SIGABRT is how jax's own watch ends a process
+        ([69, -6], 0),
+    ],
+)
+def test_of_processes_that_die_together_the_cause_is_named(codes: list[int | None], named: int | None) -> None:
+    assert first_failure(codes) == named
+
+
+def test_a_process_that_keeps_on_after_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch.local.GRACE_SECONDS", 0.2)
+    code = (
+        "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "time.sleep(1.0); os.environ['JAX_PROCESS_ID'] == '1' and sys.exit(7); time.sleep(600)"
+    )
+    assert main([sys.executable, "-c", code], LocalConfig(processes=2)) == 7
+
+
+def test_the_end_of_the_terminal_ends_all_unless_under_nohup() -> None:
+    code = "import sys, time; print('ready', file=sys.stderr, flush=True); time.sleep(2.5)"
+    command = local("--processes", "1", code=code)
+    for prefix, expected in ((["nohup"], 0), ([], 128 + signal.SIGHUP)):
+        with subprocess.Popen(
+            [*prefix, *command], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as launcher:
+            assert launcher.stderr is not None
+            while b"ready" not in launcher.stderr.readline():
+                pass
+            launcher.send_signal(signal.SIGHUP)
+            assert launcher.wait(timeout=40) == expected
 
 
 def test_a_signal_is_passed_on() -> None:
