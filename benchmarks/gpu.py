@@ -198,8 +198,13 @@ def key_of(one: Contender) -> Key:
 
 def environment_of(options: argparse.Namespace) -> dict[str, str]:
     """What the workers find in their environment; programs that several of them compile are compiled once."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(options.compile_cache)} if options.compile_cache else {}
-    return {**os.environ, **cache}
+    if options.compile_cache is None:
+        return dict(os.environ)
+    return {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": str(options.compile_cache.resolve()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
 
 
 def write(options: argparse.Namespace, report: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from jaxmask import unet
+from jaxmask.metrics import Sums
+from jaxmask.optimiser import keras_adam
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 TINY = ["--features", "2", "--patch", "16", "--batches", "2", "--fed-batches", "2", "--attempt-batch", "2", "--patches",
@@ -100,29 +102,39 @@ def test_every_piece_has_a_name_of_its_own_and_what_matters_comes_first(monkeypa
 
 
 def test_an_attempt_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values and gradients of jaxmask.unet, an odd size at the bottom included (24 rows are 3 there)."""
+    """Values of jaxmask.unet, an odd size at the bottom included (24 rows are 3 there); and so are its gradients."""
     variants = script(monkeypatch, "gpu_variants")
     attempts = (
         variants.Settings(folded="blocks"),
         variants.Settings(layout="NCHW", folded="transposed", remat=True),
+        variants.Settings(layout="NCHW", folded="blocks"),
     )
     graphdef, params = unet.create(2, seed=0)
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.1, leaf.shape).astype(np.float32), params)
     images = rng.normal(size=(2, 24, 16, 9)).astype(np.float32)
 
-    def everyones(each: list[unet.Params]) -> tuple[jax.Array, list[jax.Array]]:
-        logits = [unet.apply(graphdef, each[0], images)]
-        for own, settings in zip(each[1:], attempts, strict=True):
-            logits.append(variants.network(own, images, settings, jnp.float32))
-        return sum(jnp.mean(found**2) for found in logits), logits  # type: ignore[return-value]
+    @jax.jit
+    def everyones(params: unet.Params) -> list[jax.Array]:
+        logits = [unet.apply(graphdef, params, images)]
+        return logits + [variants.network(params, images, settings, jnp.float32) for settings in attempts]
 
-    (_, logits), gradients = jax.jit(jax.value_and_grad(everyones, has_aux=True))([params] * 3)
-    for found, gradient in zip(logits[1:], gradients[1:], strict=True):
+    theirs, *ours = everyones(params)
+    for logits in ours:
         # float32, sums in another order
-        np.testing.assert_allclose(found, logits[0], atol=1e-5 * float(jnp.abs(logits[0]).max()))
-        for one, other in zip(jax.tree.leaves(gradient), jax.tree.leaves(gradients[0]), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5 * float(jnp.abs(other).max()))
+        np.testing.assert_allclose(logits, theirs, atol=1e-5 * float(jnp.abs(theirs).max()))
+
+
+def test_an_attempts_step_keeps_the_states_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced, not compiled: a step takes training's batches and gives training's sums."""
+    variants, work = script(monkeypatch, "gpu_variants"), script(monkeypatch, "gpu_work")
+    optimiser, (_, params) = keras_adam(0.001), unet.create(2, seed=0)
+    step = variants.step_of(variants.Settings(remat=True), optimiser, jnp.bfloat16, 0.5, clip=3)
+    before = params, optimiser.init(params)
+    after, sums = jax.eval_shape(step, before, work.random_batch(2, 16))
+    assert jax.tree.map(lambda leaf: leaf.shape, after) == jax.tree.map(lambda leaf: leaf.shape, before)
+    assert {leaf.dtype for leaf in jax.tree.leaves(after[0])} == {jnp.dtype("float32")}
+    assert isinstance(sums, Sums)
 
 
 def test_kernels_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +278,7 @@ def test_it_runs_where_grain_netcdf_tyro_and_torch_are_not(tmp_path: Path) -> No
     output = tmp_path / "gpu.json"
     command = [sys.executable, str(FOLDER / "gpu.py"), *TINY, "--only", "chip", "training", "fed", "profile"]
     command += ["--profile", str(tmp_path / "profile"), "--profile-steps", "1", "--output", str(output)]
+    command += ["--compile-cache", str(tmp_path / "cache")]
     environ = {**os.environ, "PYTHONPATH": str(tmp_path), "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -109,8 +109,8 @@ def test_efficiency_counts_processes_or_cores(monkeypatch: pytest.MonkeyPatch) -
     assert (rows[0]["exchange_s"], rows[0]["fastest_exchange_s"]) == (0.2, 0.1)
 
 
-def test_the_harness_trains_in_processes_on_cores_of_their_own(tmp_path: Path) -> None:
-    flags = ["--processes", "2", "--products", "1", "--batch", "2", "--epochs", "2", "--rounds", "1", "--features", "2"]
+def test_the_harness_trains_and_exchanges_by_the_launcher(tmp_path: Path) -> None:
+    flags = ["--processes", "1", "--products", "1", "--batch", "2", "--epochs", "2", "--rounds", "1", "--features", "2"]
     flags += ["--patch-size", "16", "--scratch", str(tmp_path), "--output", str(tmp_path / "out.json")]
     command = [sys.executable, str(FOLDER / "scaling.py"), *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -118,10 +118,10 @@ def test_the_harness_trains_in_processes_on_cores_of_their_own(tmp_path: Path) -
     report = json.loads((tmp_path / "out.json").read_text())
     assert json.loads(done.stdout) == report
     (row,) = report["rows"]
-    assert row["processes"] == 2
+    assert row["processes"] == 1
     assert 0 < row["slowest"] <= row["patches_per_second"] <= row["fastest"]
     assert row["exchange_s"] > 0
-    assert "2 processes" in done.stderr
+    assert "1 processes" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
