@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from jaxmask import unet
-from jaxmask.keras_weights import read_keras_model
+from jaxmask.keras_weights import read_keras_model, write_keras_model
 from preprocess.errors import UserError
 
 
@@ -141,3 +143,45 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         del file["model_weights/conv2d_1"]
     with pytest.raises(UserError, match="layer conv2d_1: expected a group with attribute weight_names"):
         read_keras_model(whole)
+
+
+def _contents(path: Path) -> dict[str, Any]:
+    """Every attribute and the type and shape of every dataset of an HDF5 file, by name."""
+    found: dict[str, Any] = {}
+
+    def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        attributes = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
+        found[name] = (attributes, str(item.dtype), item.shape) if isinstance(item, h5py.Dataset) else attributes
+
+    with h5py.File(path) as file:
+        note("/", file)
+        file.visititems(note)
+    return found
+
+
+def test_what_is_written_is_the_originals_file(reference: Path, tmp_path: Path) -> None:
+    original, ours = reference / "keras_model_A.h5", tmp_path / "model.h5"
+    features, params = read_keras_model(original)
+    write_keras_model(ours, features, params)
+    assert _contents(ours) == _contents(original)  # names, order, attributes, Keras' own description of the layers
+    again, read = read_keras_model(ours)
+    assert again == features
+    assert all(map(np.array_equal, jax.tree.leaves(read), jax.tree.leaves(params)))
+
+
+@pytest.mark.quick
+def test_written_weights_are_read_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    shapes = unet.structure(4)[1]
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
+    write_keras_model(tmp_path / "model.h5", 4, params)
+    features, read = read_keras_model(tmp_path / "model.h5")
+    assert features == 4
+    assert all(map(np.array_equal, jax.tree.leaves(read), jax.tree.leaves(params)))
+    with h5py.File(tmp_path / "model.h5") as file:
+        layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+        assert list(file["model_weights"].attrs["layer_names"]) == [layer["name"] for layer in layers]
+    # by hand: 14 convolutions with a ReLU, 3 poolings, 3 upsamplings, 3 joins, the head and the input
+    assert len(layers) == 14 * 2 + 3 + 3 + 3 + 2
+    filters = [layer["config"]["filters"] for layer in layers if layer["class_name"] == "Conv2D"]
+    assert filters == [4, 4, 8, 8, 16, 16, 32, 32, 16, 16, 8, 8, 4, 4, 1]
