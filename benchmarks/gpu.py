@@ -64,7 +64,7 @@ class Bench:
             ):
                 self.workers.end_others(set())
                 found[name] = self._in_turns({name: one})[name] | {"alone": True}
-        missing = {name: {"error": "PyTorch is not installed"} for name in piece.contenders.keys() - there.keys()}
+        missing = {name: {"error": "PyTorch is not there"} for name in piece.contenders.keys() - there.keys()}
         return found | missing
 
     def _in_turns(self, there: dict[str, Contender]) -> dict[str, dict[str, Any]]:
@@ -151,6 +151,9 @@ def begun(options: argparse.Namespace, bench: Bench) -> dict[str, Any]:
         except Failed as error:
             told[framework] = {"error": str(error)}
             bench.frameworks.remove(framework)
+    if told["jax"].get("backend", "cpu") != "cpu" and told.get("torch", {}).get("device") == "cpu":
+        told["torch"] |= {"error": "PyTorch sees no GPU"}
+        bench.frameworks.remove("torch")
     sizes = {name: getattr(options, name) for name in SAME}
     report: dict[str, Any] = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -6,6 +6,7 @@ One device, the first; jaxmask's step is compiled by jaxmask.programs, as jaxmas
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -195,7 +196,9 @@ def fed(work: Work) -> Prepared:
 def compiled(step: Callable[..., Any], *arguments: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The step compiled for its arguments, and what the compiler counts of it; None where it doesn't."""
     made = step.lower(*arguments).compile()  # type: ignore[attr-defined]
-    cost, memory = made.cost_analysis() or {}, made.memory_analysis()
+    cost, memory = {}, None
+    with suppress(jax.errors.JaxRuntimeError, NotImplementedError):  # not every backend counts
+        cost, memory = made.cost_analysis() or {}, made.memory_analysis()
     counts = {
         "compiler_flops": cost.get("flops"),
         "compiler_bytes": cost.get("bytes accessed"),

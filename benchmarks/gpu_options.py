@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import gpu_plan
 
+PROFILE = str(Path(tempfile.gettempdir()) / "jaxmask profile")
 GROUPS = ("chip", "training", "inference", "fed", "attempts", "profile")
 
 
@@ -33,7 +35,7 @@ def parse(argv: list[str] | None, description: str | None) -> argparse.Namespace
     add("--round-seconds", type=float, default=1.0, help="of one turn, about")
     add("--patience", type=float, default=240.0, help="seconds for one compilation or turn before it counts as failed")
     add("--torch-mode", default="default", help="of torch.compile; off: not compiled")
-    add("--profile", default="profile", help="folder of the profile")
+    add("--profile", default=PROFILE, help="folder of the profile")
     add("--profile-steps", type=whole, default=10)
     add("--compile-cache", type=Path, help="folder of JAX's compiled programs, for the next command too")
     return parser.parse_args(argv)
