@@ -21,7 +21,7 @@ STATUS = {"success": constants.SUCCESS, "aborted": constants.ABORTED, "stopped":
 
 
 class MlperfLog:
-    """Writes the log; a run that goes on with another one's training appends to its log, one with nothing to do doesn't.
+    """Writes the log, from the first pass on; a run that goes on with another one's training appends to its log.
 
     The run's time begins before the products are read; reading them is its staging.
     """
@@ -75,11 +75,14 @@ class MlperfLog:
 
     def end(self, status: str) -> None:
         """Write the run's end, if it had begun."""
-        if self._logger is None or self._handler is None:
-            return
         reason = {"reason": "stopped on request"} if status == "stopped" else {}
         self._end(constants.RUN_STOP, {constants.STATUS: STATUS[status]} | reason)
-        self._handler.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self._handler is not None:
+            self._handler.close()
 
     def _open(self) -> None:
         remove_torn_line(self._path)
