@@ -70,12 +70,19 @@ def read_record(folder: Path) -> Record | None:
 def check_same_task(folder: Path, recorded: Record, config: TrainConfig, record: Record) -> None:
     """Raise UserError, naming what differs, unless the run of `record` would go on with what `folder` began."""
     differs = changed_flag(recorded["flags"], config) or _changed_input(recorded, record)
-    if recorded["global_batch_size"] != record["global_batch_size"]:
-        differs = differs or f"--global-batch-size {recorded['global_batch_size']}, not {record['global_batch_size']}"
+    remedy = "repeat the command with what it began with"
+    before, now = recorded["global_batch_size"], record["global_batch_size"]
+    if before != now and differs is None:
+        # Not taken over unasked: fewer devices may lack the memory for as many patches a step.
+        differs = f"--global-batch-size {before}, not {now}"
+        remedy = (
+            f"go on with as many patches a step by --global-batch-size {before}, whatever the number of devices "
+            "(--accumulate saves memory if they are fewer)"
+        )
     if differs:
         raise UserError(
-            f"{folder} holds a training begun with {differs}: repeat the command with what it began with, choose "
-            "another folder, or remove that training and start anew by --overwrite"
+            f"{folder} holds a training begun with {differs}: {remedy}, choose another folder, or remove that training "
+            "and start anew by --overwrite"
         )
 
 

@@ -76,6 +76,40 @@ def test_latest_and_best_are_kept(tmp_path: Path) -> None:
         assert all(map(np.array_equal, *map(jax.tree.leaves, (params, _state(step).params))))
 
 
+def test_of_equal_losses_the_latest_is_the_best(tmp_path: Path) -> None:
+    """As orbax has it, which may be removing the earlier one just then."""
+    with open_checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, _state(step), {}, {"loss": 0.5})
+    assert whole_steps(tmp_path) == [2]
+    shutil.copytree(tmp_path / "2", tmp_path / "1")
+    assert best_step(tmp_path) == 2
+
+
+def test_saves_within_an_epoch_neither_displace_the_best_nor_pile_up(tmp_path: Path) -> None:
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, _state(1), {}, {"loss": 0.5})
+        for step in (2, 3, 4):
+            checkpoints.save(step, _state(step), {})
+            checkpoints.wait()
+            assert whole_steps(tmp_path) == [1, step]
+    assert best_step(tmp_path) == 1
+
+
+def test_a_running_mean_is_kept_and_is_what_inference_takes(tmp_path: Path) -> None:
+    state = _state(1.0)
+    state = state._replace(ema=_state(7.0).params)
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state, {})
+        checkpoints.wait()
+        restored, _ = checkpoints.restore(state)
+        assert _same(restored, state)
+    params = restore_params(tmp_path, unet.structure(2)[1])
+    assert all(map(np.array_equal, *map(jax.tree.leaves, (params, state.ema))))
+    (tmp_path / "1" / "ema" / "_METADATA").unlink()  # a copy cut short
+    assert whole_steps(tmp_path) == []
+
+
 def test_a_saved_state_may_be_donated_at_once(tmp_path: Path) -> None:
     """The write goes on while the next step overwrites the buffers: the file must hold the state as it was saved."""
     spoil = jax.jit(partial(jax.tree.map, lambda leaf: leaf * 0 - 1), donate_argnums=0)

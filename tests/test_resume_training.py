@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,9 +98,64 @@ def test_a_signal_saves_where_the_training_is(
     assert_same(tmp_path, straight)
 
 
+def test_early_stopping_ends_at_the_same_epoch_after_a_break(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No float32 parameter changes at this step size: the first epoch stays the lowest.
+    flags = SPLIT | {"epochs": 9, "early_stopping": 3, "learning_rate": 1e-30}
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    told = "4 epochs, {} of them from before, stopped early: 3 without a lower validation loss than epoch 1's"
+    assert train(shards, straight, **flags) == 0
+    assert told.format(0) in capsys.readouterr().err
+    assert train(shards, broken, **flags | {"epochs": 2}) == 0
+    assert "stopped early" not in capsys.readouterr().err
+    assert train(shards, broken, **flags) == 0
+    assert_same(broken, straight)
+    written = (broken / "history.jsonl").read_bytes()
+    assert train(shards, broken, "--json", **flags) == 0  # nothing more
+    assert json.loads(capsys.readouterr().out)["stopped_early"]
+    assert (broken / "history.jsonl").read_bytes() == written
+
+
 def test_saves_within_epochs_change_nothing(shards: Path, straight: Path, tmp_path: Path) -> None:
     assert train(shards, tmp_path, "--augment", ema=0.5, save_every_minutes=1e-9, **SPLIT) == 0
     assert_same(tmp_path, straight)
+
+
+def test_a_checkpoint_of_the_first_versions_is_gone_on_with(cache: Path, shards: Path, tmp_path: Path) -> None:
+    """They were numbered by steps of training alone, had another position, and no validation in history or record."""
+    new, old = tmp_path / "new", tmp_path / "old"
+    assert train(shards, new, epochs=1) == 0
+    shutil.copytree(new, old)
+    checkpoints, (number,) = old / "checkpoints", whole_steps(old / "checkpoints")
+    (checkpoints / str(number)).rename(checkpoints / "4")
+    (checkpoints / "4" / "position" / "metadata").write_text('{"epoch": 1, "batch": 0}')
+    for name, nested in (("history.jsonl", ()), ("config.json", ("split",))):
+        found = json.loads((old / name).read_text())
+        for inner in (found, *(found[key] for key in nested)):
+            for key in [key for key in inner if key.startswith("validation")]:
+                del inner[key]
+        (old / name).write_text(json.dumps(found))
+    for model in (new, old):
+        assert train(shards, model, epochs=2) == 0
+    assert_same_parameters(new, old)
+    assert scores(new)[1] == scores(old)[1]
+
+
+def test_a_position_that_the_shards_do_not_have_is_refused(
+    shards: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(straight, model)
+    found = model / "checkpoints" / str(whole_steps(model / "checkpoints")[-1]) / "position" / "metadata"
+    position = json.loads(found.read_text())
+    for change, message in (
+        ({"step": 3}, "saved at step 3 of its train part, which now has 3: the shards have changed"),
+        ({"part": "dev"}, "expected the position of a training, found otherwise (no part of an epoch: dev"),
+    ):
+        found.write_text(json.dumps(position | change))
+        assert train(shards, model, "--augment", ema=0.5, **SPLIT) == 2
+        assert message in capsys.readouterr().err
 
 
 # Runs the command with one function replaced: at its n-th call the process is killed, before or in the midst of it, or

@@ -4,69 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import jax
-import numpy as np
 import pytest
-from jax.experimental import multihost_utils
 
-from jaxmask.checkpoint import restore_params, whole_steps
+from jaxmask.checkpoint import whole_steps
 from jaxmask.stopping import StopRequest
 from jaxmask.train import TrainCommand, main
-from jaxmask.unet import structure
 from preprocess.command import run
 from tests.shards import make_published_shard, make_shard, make_shards, product_name
-
-ROOT = Path(__file__).resolve().parents[1]
-BATCH = 8  # over the 8 simulated devices
-FLAGS = {
-    "features": 2,
-    "patch-size": 32,
-    "clip-offset": 4,
-    "global-batch-size": BATCH,
-    "learning-rate": 0.01,
-    "epochs": 2,
-}
-
-
-def arguments(shards: Path, model: Path, *switches: str, **flags: object) -> list[str]:
-    named = FLAGS | {name.replace("_", "-"): value for name, value in flags.items()}
-    pairs = [text for name, value in named.items() for text in (f"--{name}", str(value))]
-    return [str(shards), str(model), *pairs, *switches]
-
-
-def train(shards: Path, model: Path, *switches: str, **flags: object) -> int:
-    return run("jaxmask.train", TrainCommand, main, arguments(shards, model, *switches, **flags))
-
-
-def history(model: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (model / "history.jsonl").read_text().splitlines()]
+from tests.trainings import BATCH, ROOT, assert_same_parameters, command, history, one_device, scores, train
 
 
 def results(model: Path) -> dict[str, str]:
     (row,) = csv.DictReader((model / "results.csv").read_text().splitlines())
     return row
-
-
-def scores(model: Path) -> list[tuple[Any, Any]]:
-    return [(line["train"], line["test"]) for line in history(model)]
-
-
-def parameters(model: Path, features: int = 2) -> list[np.ndarray]:
-    return jax.tree.leaves(restore_params(model / "checkpoints", structure(features)[1]))
-
-
-def assert_same_parameters(one: Path, other: Path) -> None:
-    for left, right in zip(parameters(one), parameters(other), strict=True):
-        np.testing.assert_array_equal(left, right)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,7 +127,10 @@ def test_a_finished_run_is_left_as_it_is(
         ({"seed": 1}, "begun with --seed 42, not 1"),
         ({"wbce": 0.7}, "begun with --wbce 0.5, not 0.7"),
         ({"features": 4}, "begun with --features 2, not 4"),
-        ({"global_batch_size": 16}, "begun with --global-batch-size 8, not 16"),
+        (
+            {"global_batch_size": 16},
+            "begun with --global-batch-size 8, not 16: go on with as many patches a step by --global-batch-size 8",
+        ),
     ],
 )
 def test_another_task_in_the_same_folder_is_refused(
@@ -260,15 +221,6 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path, capsys: pytest.Capture
     assert "no pixel of the training patches is valid" in capsys.readouterr().err
 
 
-def test_processes_that_see_different_products_are_refused(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(multihost_utils, "process_allgather", lambda digest: np.stack([digest, digest ^ 1]))
-    assert train(shards, tmp_path) == 2
-    assert "the processes see different products" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize(("processes", "code"), [(1, 1), (2, 69)])
 def test_only_among_several_is_a_failed_collective_the_fault_of_another(
     shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
@@ -286,14 +238,6 @@ def test_only_among_several_is_a_failed_collective_the_fault_of_another(
 def test_underscores_and_bad_values(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("jaxmask.train", TrainCommand, main, [str(shards), str(tmp_path), "--train_split", "2"]) == 2
     assert "--train-split must be above 0 and at most 1; found 2.0" in capsys.readouterr().err
-
-
-def command(shards: Path, model: Path, **flags: object) -> list[str]:
-    return [sys.executable, "-m", "jaxmask.train", *arguments(shards, model, **flags)]
-
-
-def one_device() -> dict[str, str]:
-    return os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
 
 
 def test_two_processes_learn_what_one_does(shards: Path, straight: Path, tmp_path: Path) -> None:

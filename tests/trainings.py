@@ -57,7 +57,7 @@ def history(model: Path) -> list[dict[str, Any]]:
 
 def scores(model: Path) -> list[tuple[Any, ...]]:
     """The history without its times."""
-    return [tuple(line[part] for part in ("train", "validation", "test")) for line in history(model)]
+    return [tuple(line.get(part) for part in ("train", "validation", "test")) for line in history(model)]
 
 
 def parameters(model: Path, features: int = 2) -> list[np.ndarray]:
