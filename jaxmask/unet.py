@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jax.typing import DTypeLike
 
+from jaxmask.conv import CPU, XLA, Form, convolve, convolve_joined
+from jaxmask.halving import halve
 from jaxmask.pixels import CHANNELS
 
 DEPTH = 3  # times the image is halved
@@ -29,8 +33,16 @@ class ConvPair(nnx.Module):
         self.first = _conv(inputs, outputs, 3, rngs)
         self.second = _conv(outputs, outputs, 3, rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nnx.relu(self.second(nnx.relu(self.first(x))))
+    def __call__(self, x: jax.Array, form: Form) -> jax.Array:
+        return self._finish(convolve(x, self.first.kernel[...], form), form)
+
+    def join(self, low: jax.Array, skip: jax.Array, form: Form) -> jax.Array:
+        """The pair of [upsampled low, skip]."""
+        return self._finish(convolve_joined(low, skip, self.first.kernel[...], form), form)
+
+    def _finish(self, convolved: jax.Array, form: Form) -> jax.Array:
+        x = _biased_relu(convolved, self.first.bias)
+        return _biased_relu(convolve(x, self.second.kernel[...], form), self.second.bias)
 
 
 class UNet(nnx.Module):
@@ -47,14 +59,14 @@ class UNet(nnx.Module):
         )
         self.head = _conv(features, 1, 1, rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, form: Form) -> jax.Array:
         skips = []
         for pair in self.encoder:
-            skips.append(pair(x))
-            x = _halve(skips[-1])
-        x = self.bottom(x)
+            skips.append(pair(x, form))
+            x = halve(skips[-1])
+        x = self.bottom(x, form)
         for pair, skip in zip(self.decoder, reversed(skips), strict=True):
-            x = pair(jnp.concatenate([_double(x), skip], axis=-1))
+            x = pair.join(x, skip, form)
         return self.head(x)
 
 
@@ -81,10 +93,18 @@ def layer_paths() -> tuple[tuple[str, ...], ...]:
     return (*encoder, *bottom, *decoder, ("head",))
 
 
-def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array, dtype: DTypeLike = jnp.float32) -> jax.Array:
+def apply(
+    graphdef: nnx.GraphDef,
+    params: Params,
+    images: jax.Array,
+    dtype: DTypeLike = jnp.float32,
+    form: Form | None = None,
+) -> jax.Array:
     """Logits (B, H, W, 1) of normalised images (B, H, W, 9), computed in `dtype`.
 
     Parameters and images are cast to it first; logits are float32 whatever `dtype`, but float64 under float64.
+    form: of its convolutions; None: what is fastest on the platform that it is compiled for. Every form is the same
+    function, to rounding.
     Raises ValueError if H or W is no multiple of 8, or the channels are not 9.
     """
     _, height, width, channels = images.shape
@@ -94,7 +114,12 @@ def apply(graphdef: nnx.GraphDef, params: Params, images: jax.Array, dtype: DTyp
             f"found {images.shape}"
         )
     cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), _list_keys(params))
-    logits = nnx.merge(graphdef, cast)(jnp.asarray(images, dtype))
+
+    def network(form: Form) -> Callable[[Any, jax.Array], jax.Array]:
+        return lambda params, images: nnx.merge(graphdef, params)(images, form)
+
+    given = cast, jnp.asarray(images, dtype)
+    logits = network(form)(*given) if form else lax.platform_dependent(*given, cpu=network(CPU), default=network(XLA))
     return logits.astype(jnp.float64 if logits.dtype == jnp.float64 else jnp.float32)
 
 
@@ -125,12 +150,9 @@ def _conv(inputs: int, outputs: int, size: int, rngs: nnx.Rngs) -> nnx.Conv:
     return nnx.Conv(inputs, outputs, (size, size), kernel_init=nnx.initializers.he_normal(), rngs=rngs)
 
 
-def _halve(x: jax.Array) -> jax.Array:
-    return nnx.max_pool(x, (2, 2), strides=(2, 2))
-
-
-def _double(x: jax.Array) -> jax.Array:
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+def _biased_relu(convolved: jax.Array, bias: nnx.Param[jax.Array] | None) -> jax.Array:
+    biased = convolved if bias is None else convolved + jnp.broadcast_to(bias[...], convolved.shape)
+    return nnx.relu(biased)
 
 
 # NNX numbers the items of a list with ints, checkpoints name everything with text.
