@@ -36,14 +36,18 @@ XLA_FLAGS = {
     "convolutions NCHW": "--xla_gpu_force_conv_nchw=true",
     "deterministic": "--xla_gpu_deterministic_ops=true",
 }
-# Settings of gpu_variants.network.
+# Settings of gpu_variants.network, and beside which others they are measured.
+AS_IT_IS: dict[str, Any] = {"shipped": True}
 VARIANTS: dict[str, dict[str, Any]] = {
+    "halving's gradient by XLA": {},
     "layout NCHW": {"layout": "NCHW"},
-    "folded upsampling, 2 x 2 kernels": {"folded": "blocks"},
+    "folded upsampling, 2 x 2 kernels": {"form": {"folded": True}},
+    "folded upsampling, 2 x 2 kernels, NCHW": {"folded": "blocks", "layout": "NCHW"},
     "folded upsampling, transposed": {"folded": "transposed"},
+    "gradients of kernels as products": {"form": {"products": True}},
     "rematerialised": {"remat": True},
-    "float32, products in bfloat16": {"matmul": "bfloat16"},
-    "float32, products in float32": {"matmul": "float32"},
+    "float32, products in bfloat16": {"shipped": True, "matmul": "bfloat16"},
+    "float32, products in float32": {"shipped": True, "matmul": "float32"},
 }
 TORCH_MODES = ("reduce-overhead", "max-autotune-no-cudagraphs")
 
@@ -173,7 +177,7 @@ def variants(options: Namespace, precision: str, batch: int) -> Iterator[Piece]:
         own = "tf32" if "matmul" in settings else precision
         plain = task(options, "variant", own, batch)
         contenders = {
-            "as it is": Contender("jax", plain | {"settings": {}}),
+            "as it is": Contender("jax", plain | {"settings": AS_IT_IS}),
             name: Contender("jax", plain | {"settings": settings}),
         }
         yield Piece(name, "attempts", contenders, attempt_about(options, own, batch), least_s=45.0)

@@ -1,7 +1,8 @@
 """The attempts of gpu.py: the same network and step written so that one thing at a time can be changed.
 
-`network` computes what jaxmask.unet.apply computes (a test holds the two together), in NHWC or NCHW, with upsampling
-and convolution folded into one, and with activations computed again instead of kept.
+`network` computes what jaxmask.unet.apply computes (a test holds the two together): by it, in any of its forms, or by
+its own lines, in NHWC or NCHW, with upsampling and convolution folded into one, and with activations computed again
+instead of kept.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from jaxmask import unet
+from jaxmask.conv import Form
 from jaxmask.losses import clip_weights, weighted_cross_entropy
 from jaxmask.metrics import Sums, batch_sums
 from jaxmask.pixels import decode
@@ -26,16 +29,21 @@ State = tuple[Params, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is changed; the defaults are the network as it is."""
+    """What is changed; the defaults are the network as it is, but that XLA makes the gradient of halving."""
 
     layout: str = "NHWC"  # or "NCHW": the order of activations' axes
     folded: str = ""  # "blocks", "transposed": nearest upsampling and the convolution after it made one, in two ways
     remat: bool = False  # keep each pair's input alone, and compute its inside again for the gradient
     matmul: str | None = None  # jax.default_matmul_precision; None: of the work's own precision
+    shipped: bool = False  # jaxmask.unet itself, in the form it has on the device
+    form: dict[str, bool] | None = None  # jaxmask.unet itself, in this form of jaxmask.conv
 
 
 def network(params: Params, images: jax.Array, settings: Settings, dtype: DTypeLike) -> jax.Array:
     """Logits (B, H, W, 1) float32 of images (B, H, W, 9), computed in `dtype`."""
+    if settings.shipped or settings.form:
+        graphdef, _ = unet.structure(params["head"]["kernel"].shape[2])
+        return unet.apply(graphdef, params, images, dtype, Form(**settings.form) if settings.form else None)
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
     x = images.astype(dtype)
     x = x.transpose(0, 3, 1, 2) if settings.layout == "NCHW" else x

@@ -105,9 +105,10 @@ def test_an_attempt_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> Non
     """Values of jaxmask.unet, an odd size at the bottom included (24 rows are 3 there); and so are its gradients."""
     variants = script(monkeypatch, "gpu_variants")
     attempts = (
+        variants.Settings(shipped=True),
+        variants.Settings(form={"folded": True, "products": True}),
         variants.Settings(folded="blocks"),
         variants.Settings(layout="NCHW", folded="transposed", remat=True),
-        variants.Settings(layout="NCHW", folded="blocks"),
     )
     graphdef, params = unet.create(2, seed=0)
     rng = np.random.default_rng(0)
