@@ -17,8 +17,9 @@ def use_compile_cache(folder: str) -> None:
     """Keep compiled programs in `folder`, made if missing; to be called before anything is compiled; "" does nothing.
 
     An entry's key holds program, versions, flags of XLA, kind and features of the devices, so that runs, hosts and
-    versions may share a folder; of the processes of a run only the first one writes. A damaged entry is told by jax and
-    compiled anew. Raises UserError if `folder` can't be written.
+    versions may share a folder. Of the processes of a run only the first one writes; on GPUs the others read what it
+    wrote, on CPUs they compile for themselves. A damaged entry is told by jax and compiled anew.
+    Raises UserError if `folder` can't be written.
     """
     if not folder:
         return
