@@ -27,7 +27,8 @@ from tests.shards import make_shards
 LAUNCH = Path(__file__).resolve().parents[1] / "launch"
 SLURM, OPEN_MPI, KUBERNETES = LAUNCH / "slurm.sbatch", LAUNCH / "openmpi.sh", LAUNCH / "kubernetes.yaml"
 TASK = ["--features", "2", "--patch-size", "32", "--clip-offset", "4", "--global-batch-size", "4"]
-FLAGS = [*TASK, "--epochs", "100000", "--cpu-only"]
+FLAGS = [*TASK, "--epochs", "100000", "--train-split", "1", "--cpu-only"]
+QUICK_COMPILATION = "--xla_backend_optimization_level=0"
 FIRST_EPOCH_SECONDS = 150.0  # with compilation, on a busy machine
 # srun as it starts two tasks on one node, each with the variables that Slurm sets.
 SRUN = f"""#!{sys.executable}
@@ -110,7 +111,7 @@ def run_until_saved(
     command: list[str], shards: Path, model: Path, environ: dict[str, str], ask: Callable[[int], None]
 ) -> subprocess.CompletedProcess[str]:
     """Train without end, `ask` for a save once the first epoch is done (given the process's id), and wait for it."""
-    full = os.environ | {"PYTHON": sys.executable, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""} | environ
+    full = os.environ | {"PYTHON": sys.executable, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_COMPILATION} | environ
     with subprocess.Popen(
         [*command, str(shards), str(model), *FLAGS],
         env=full,
