@@ -30,10 +30,10 @@ def tell_devices(*, cpu_only: bool) -> None:
 
 
 def devices_message() -> str:
-    """Return the number and kind of all devices, a device's memory where it is known, and the processes."""
+    """Return the number and kind of all devices, what jax may use of their memory where known, and the processes."""
     processes = f"{jax.process_count()} processes" if jax.process_count() > 1 else "one process"
     memory = memory_gib(jax.local_devices()[0])
-    size = f" of {memory:.0f} GiB" if memory is not None else ""
+    size = f" ({memory:.0f} GiB each for jax)" if memory is not None else ""
     return f"{jax.device_count()} x {jax.devices()[0].device_kind}{size} in {processes}"
 
 

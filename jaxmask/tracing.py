@@ -33,10 +33,12 @@ def traced(programs: Programs, folder: Path, steps: int) -> Iterator[Programs]:
     trace = _Trace(programs, folder, steps)
     try:
         yield replace(programs, train=trace.train, test=trace.test)
-    finally:
-        trace.finish()
-        if not trace.over:
-            log.warning("--profile: this run had %d training steps, so nothing is traced", trace.taken)
+    except BaseException:
+        trace.finish(wait=False)  # what a lost process owes never comes
+        raise
+    trace.finish()
+    if not trace.over:
+        log.warning("--profile: this run had %d training steps, so nothing is traced", trace.taken)
 
 
 class _Trace:
@@ -67,13 +69,14 @@ class _Trace:
         self.finish()
         return self._programs.test(state, batch)
 
-    def finish(self) -> None:
-        """Write the trace, if one is going on."""
+    def finish(self, *, wait: bool = True) -> None:
+        """Write the trace, if one is going on; `wait`: for the steps under way."""
         if not self._running:
             return
         self._running, self.over = False, True
         try:
-            jax.block_until_ready(self._sums)
+            if wait:
+                jax.block_until_ready(self._sums)
             jax.profiler.stop_trace()
         except Exception as error:
             _warn("written", error)

@@ -142,6 +142,8 @@ def test_a_run_that_goes_on_appends_whole_lines(tmp_path: Path) -> None:
     path.write_bytes(before + b':::MLLOG {"namespace": "", "time_')  # killed while writing
     write(path, BEGINNING._replace(epochs_done=1, steps_done=4), epochs=[2])
     assert path.read_bytes().startswith(before)
+    # MLPerf's parser would skip what stands before a line; others read every line.
+    assert all(json.loads(entry.removeprefix(":::MLLOG ")) for entry in path.read_text().splitlines())
     assert [len(found(path, key)) for key in ("run_start", "epoch_start", "run_stop")] == [2, 2, 2]
     goes_on = [entry.value["metadata"] for entry in parse(path) if entry.key == "run_start"][1]
     assert (goes_on["epochs_done"], goes_on["steps_done"]) == (1, 4)

@@ -91,7 +91,9 @@ def test_people_are_told_at_the_start(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert [record.levelname for record in caplog.records] == ["INFO", "INFO", "WARNING"]
 
 
-@pytest.mark.parametrize(("stats", "size"), [({"bytes_limit": 79.4 * 2**30}, " of 79 GiB"), ({}, ""), (None, "")])
+@pytest.mark.parametrize(
+    ("stats", "size"), [({"bytes_limit": 79.4 * 2**30}, " (79 GiB each for jax)"), ({}, ""), (None, "")]
+)
 def test_memory_is_told_where_a_device_tells_it(
     monkeypatch: pytest.MonkeyPatch, stats: dict[str, float] | None, size: str
 ) -> None:

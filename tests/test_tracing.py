@@ -84,6 +84,18 @@ def test_none_are_traced_without_the_flag_or_on_other_processes(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_error_ends_the_trace_and_passes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="lost"), traced(programs(), tmp_path, 9) as watched:  # noqa: PT012
+        state: Any = watched.init()
+        for _ in range(4):
+            state, _ = watched.train(state, None)
+        raise ValueError("lost")
+    assert traced_steps(tmp_path) == [3, 4]
+    with pytest.raises(ValueError, match="at once"), traced(programs(), tmp_path, 9):
+        raise ValueError("at once")
+    assert not caplog.records  # of warnings
+
+
 @pytest.mark.parametrize("function", ["start_trace", "stop_trace"])
 def test_a_trace_that_fails_is_warned_of_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, function: str
