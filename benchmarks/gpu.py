@@ -18,6 +18,7 @@ import platform
 import re
 import statistics
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,7 +98,7 @@ class Bench:
     def _trace(self, one: Contender) -> dict[str, Any]:
         """What took the time of some steps, by the profiler."""
         self.workers.end_others({key_of(one)})
-        folder, steps = str(Path(self.options.profile).resolve()), self.options.profile_steps
+        folder, steps = str(self.options.profile.resolve()), self.options.profile_steps
         try:
             self._ask(one, do="prepare", name="profile", work=one.work)
             told = self._ask(one, do="trace", name="profile", folder=folder, steps=steps)
@@ -119,6 +120,14 @@ class Bench:
 def main(argv: list[str] | None = None) -> int:
     """Measure what is missing, writing the report after each piece; return 0, or 1 if nothing of ours was measured."""
     options = gpu_options.parse(argv, __doc__)
+    with tempfile.TemporaryDirectory() as scratch:
+        options.compile_cache = options.compile_cache or Path(scratch) / "compiled"
+        options.profile = options.profile or Path(scratch) / "profile"
+        return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """The same, every folder being named."""
     bench = Bench(options)
     try:
         report = begun(options, bench)
@@ -200,9 +209,7 @@ def key_of(one: Contender) -> Key:
 
 
 def environment_of(options: argparse.Namespace) -> dict[str, str]:
-    """What the workers find in their environment; programs that several of them compile are compiled once."""
-    if options.compile_cache is None:
-        return dict(os.environ)
+    """What the workers find in their environment; what several pieces compile is compiled once."""
     return {
         **os.environ,
         "JAX_COMPILATION_CACHE_DIR": str(options.compile_cache.resolve()),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import gpu_plan
 
-PROFILE = str(Path(tempfile.gettempdir()) / "jaxmask profile")
 GROUPS = ("chip", "training", "inference", "fed", "attempts", "profile")
 
 
@@ -35,9 +33,9 @@ def parse(argv: list[str] | None, description: str | None) -> argparse.Namespace
     add("--round-seconds", type=float, default=1.0, help="of one turn, about")
     add("--patience", type=float, default=240.0, help="seconds for one compilation or turn before it counts as failed")
     add("--torch-mode", default="default", help="of torch.compile; off: not compiled")
-    add("--profile", default=PROFILE, help="folder of the profile")
+    add("--profile", type=Path, help="folder to keep the profile in; else only its summary is kept")
     add("--profile-steps", type=whole, default=10)
-    add("--compile-cache", type=Path, help="folder of JAX's compiled programs, for the next command too")
+    add("--compile-cache", type=Path, help="folder to keep compiled programs in, for the next command")
     return parser.parse_args(argv)
 
 
