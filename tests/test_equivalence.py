@@ -31,6 +31,9 @@ FLAGS = (
     "--epochs=3", "--learning-rate=0.01", "--schedule=cosine", "--warmup-epochs=0.5", "--clip-norm=1", "--ema=0.9",
     "--augment",
 )  # fmt: skip
+QUICKLY_COMPILED = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 # 1e-9 of parameters of about 1: 24 training steps of float64's 1e-16, which Adam amplifies.
 SAME = {"rtol": 0.0, "atol": 1e-9}
 TIMES = ("seconds", "per_second", "share")
@@ -51,7 +54,7 @@ class Runs:
         command = [sys.executable, *launcher, "-m", "jaxmask.train", str(self.shards), str(model), *FLAGS, *switches]
         environ = os.environ | {
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {QUICKLY_COMPILED}",
             "JAX_COMPILATION_CACHE_DIR": str(self.cache),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
@@ -67,8 +70,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 @pytest.fixture(scope="module")
 def alone(runs: Runs) -> Path:
-    """On one device, each step in two parts."""
-    return runs.train("alone", "--accumulate=2")
+    """On one device, each step in two parts; it learns, or being the same would mean little."""
+    model = runs.train("alone", "--accumulate=2")
+    first, *_, last = timeless_history(model)
+    assert last["train"]["loss"] < 0.8 * first["train"]["loss"]
+    return model
 
 
 def saved(model: Path, item: str) -> list[np.ndarray]:
@@ -113,14 +119,6 @@ def test_eight_devices_train_as_one_and_twice_alike(runs: Runs, alone: Path) -> 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_train_as_one(runs: Runs, alone: Path, processes: int) -> None:
     assert_same(alone, runs.train(f"{processes} processes", processes=processes))
-
-
-def test_the_seed_makes_another_training(runs: Runs, alone: Path) -> None:
-    other = runs.train("other", "--accumulate=2", "--seed=43")  # the same programs but for the first parameters
-    assert (
-        max(abs(left - right).max() for left, right in zip(saved(alone, "params"), saved(other, "params"), strict=True))
-        > 0.01
-    )
 
 
 def test_a_model_in_float64_is_read_in_float32(alone: Path) -> None:
