@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from jaxmask import programs as module
+from jaxmask.checkpoint import open_checkpoints
 from jaxmask.config import TrainConfig
 from jaxmask.mesh import batch_sharding, make_mesh, replicated, to_global
 from jaxmask.programs import Programs, make_optimiser, make_programs
@@ -125,6 +127,20 @@ def test_each_is_compiled_once_for_all_batches(rich: Programs, caplog: pytest.Lo
             assert bool(programs.finite(state))
     assert programs.train._cache_size() == 1  # type: ignore[attr-defined]
     assert compilations(caplog) == {"train_step": 1, "eval_step": 1, "_first_state": 1, "all_finite": 1}
+
+
+def test_a_state_from_a_checkpoint_needs_no_other_program(tmp_path: Path) -> None:
+    programs = _programs(accumulate=2, ema=0.5, clip_norm=1.0, schedule="cosine", warmup_epochs=1.0)
+    state, _ = programs.train(programs.init(), _batch())
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state, {})
+        checkpoints.wait()
+        restored, _ = checkpoints.restore(programs.init())
+    straight, _ = programs.train(state, _batch(1))
+    resumed, _ = programs.train(restored, _batch(1))
+    assert programs.train._cache_size() == 1  # type: ignore[attr-defined]
+    for left, right in zip(_leaves(straight), _leaves(resumed), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
 def test_testing_is_of_the_running_mean(rich: Programs) -> None:
