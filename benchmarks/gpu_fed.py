@@ -1,7 +1,7 @@
 """Batches for training end to end, without files: patches in memory, in training's own order, from either cache.
 
-device: jaxmask.device_cache's gathering on the device. host: jaxmask.data's reading ahead by grain. Where grain, which
-they need, is not installed, the same is done by a plain gather and by plain threads, and the report says so.
+device: jaxmask.device_cache's gathering on the device. host: jaxmask.data's reading ahead by grain; where that is not
+installed, plain threads do the same, and the report says so.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from itertools import count
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gpu_work import Arrays, random_batch
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
+from jaxmask.device_cache import gatherer
 from jaxmask.mesh import batch_sharding, replicated, to_global
 from jaxmask.order import deal, shuffled_rows
 
@@ -54,7 +53,7 @@ def batches_of(cache: str, patches: int, patch: int, batch: int, mesh: Mesh) -> 
         raise ValueError(f"{patches} patches make no batch of {batch}")
     kept, steps = synthetic_set(patches, patch), numbers_of_steps(patches, batch)
     if cache == "device":
-        return from_device(kept, steps, patch, mesh)
+        return from_device(kept, steps, patch, mesh), "jaxmask.device_cache"
     try:
         from jaxmask.data import read_ahead
     except ImportError:
@@ -62,26 +61,13 @@ def batches_of(cache: str, patches: int, patch: int, batch: int, mesh: Mesh) -> 
     return from_grain(read_ahead, kept, steps, patches // batch, patch, mesh), "grain"
 
 
-def from_device(
-    kept: Arrays, steps: Iterator[NDArray[np.int64]], patch: int, mesh: Mesh
-) -> tuple[Iterator[Batch], str]:
+def from_device(kept: Arrays, steps: Iterator[NDArray[np.int64]], patch: int, mesh: Mesh) -> Iterator[Batch]:
     """From arrays on the device, by the numbers of patches."""
-    shapes = {name: array.shape[1:] for name, array in kept.items()}
-    try:
-        from jaxmask.device_cache import gatherer
-
-        gather, by = gatherer(mesh, patch, everywhere=True), "jaxmask.device_cache"
-    except ImportError:
-        gather, by = jax.jit(partial(taken, shapes)), "a plain gather, as grain is not installed"
+    gather = gatherer(mesh, patch, everywhere=True)
     flat = {name: array.reshape(len(array), -1) for name, array in kept.items()}
     resident = jax.device_put(flat, replicated(mesh))
     rows = (jax.device_put(numbers.astype(np.int32), batch_sharding(mesh)) for numbers in steps)
-    return (gather(resident, each) for each in rows), by
-
-
-def taken(shapes: dict[str, tuple[int, ...]], held: Batch, rows: jax.Array) -> Batch:
-    """The patches of those rows."""
-    return {name: jnp.take(array, rows, axis=0).reshape(-1, *shapes[name]) for name, array in held.items()}
+    return (gather(resident, each) for each in rows)
 
 
 def from_grain(

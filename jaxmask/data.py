@@ -18,8 +18,8 @@ from jaxmask.host_cache import HostPatches
 from jaxmask.mesh import own_places, to_global
 from jaxmask.order import PADDING, Order, deal
 from jaxmask.patch_index import PatchIndex, index_patches
-from jaxmask.pixels import Patch
-from jaxmask.shard_patches import ShardPatches, blank
+from jaxmask.pixels import Patch, blank
+from jaxmask.shard_patches import ShardPatches, read_all
 from jaxmask.training_set import TrainShard
 from preprocess.pool import available_cores
 
@@ -133,7 +133,7 @@ def _open_resident(
     index: PatchIndex, order: Order, own: NDArray[np.int64], mesh: Mesh, *, quiet: bool
 ) -> tuple[Batches, Place]:
     """Batches that are on the devices already: the host says which rows, and how they are turned."""
-    resident = open_resident(index, order.dealt, mesh, quiet=quiet)
+    resident = open_resident(index, order.dealt, mesh, partial(read_all, quiet=quiet))
 
     def batches(epoch: int, first_step: int) -> Iterator[HostBatch]:
         rows, turns = resident.rows(order.dealt, order.rows(epoch), own), order.turns(epoch)

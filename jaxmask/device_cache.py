@@ -6,7 +6,7 @@ a batch is gathered without any exchange. Everything is held by every device all
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,8 +24,7 @@ from jaxmask.memory import available_memory, processes_here
 from jaxmask.mesh import DATA_AXIS, batch_sharding, own_places, replicated
 from jaxmask.order import PADDING
 from jaxmask.patch_index import PatchIndex
-from jaxmask.pixels import Patch
-from jaxmask.shard_patches import blank, read_all
+from jaxmask.pixels import Patch, blank
 from preprocess.errors import UserError
 
 # Of the memory that is free on the device with the least: what the patches of one part may take, the rest being for the
@@ -35,6 +34,7 @@ REPLICATED_SHARE = 1 / 4
 PATCHES_A_TRANSFER = 64
 MEGABYTE = 2**20
 
+Reading = Callable[[PatchIndex, NDArray[np.int64]], Iterable[tuple[int, Patch]]]  # of patches by their numbers
 Arrays = dict[str, jax.Array]  # of each kind (rows, numbers of a patch): flat, as some devices pad the last axis
 
 
@@ -52,8 +52,8 @@ class Resident:
         return np.where(taken == PADDING, PADDING, self.first_row[places] + order[:, places]).astype(np.int32)
 
 
-def open_resident(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, *, quiet: bool = False) -> Resident:
-    """Read the patches and lay them on the devices of `mesh`, each device's own, or all on each where they are few.
+def open_resident(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, read: Reading) -> Resident:
+    """Lay the patches, as `read` gives them, on the devices of `mesh`: each device's own, or all on each if few.
 
     Every host reads those of its own devices' places. All processes must call this together.
     Raises UserError on all of them if they don't fit.
@@ -62,7 +62,7 @@ def open_resident(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, *, qu
     whole_bytes = dealt.size * pixels.kept_bytes(index.patch_size)
     free_bytes = _free_bytes(mesh)
     _check_fit(whole_bytes // mesh.size, free_bytes)
-    arrays = _load(index, dealt, mesh, quiet)
+    arrays = _load(index, dealt, mesh, read)
     everywhere = whole_bytes <= REPLICATED_SHARE * free_bytes
     if everywhere:
         arrays = jax.jit(lambda held: held, out_shardings=replicated(mesh))(arrays)
@@ -92,7 +92,7 @@ def _taken(array: jax.Array, rows: jax.Array) -> jax.Array:
     return jnp.where(there, jnp.take(array, rows, axis=0, mode="clip"), jnp.zeros((), array.dtype))
 
 
-def _load(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, quiet: bool) -> Arrays:
+def _load(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, read: Reading) -> Arrays:
     """Read each shard once, and send its patches to this host's devices as they come: (B * steps, numbers), divided."""
     columns = dealt[:, own_places(mesh, dealt.shape[1])]
     blocks = columns.T.reshape(len(mesh.local_devices), -1)  # of each device, the patch in each row
@@ -102,7 +102,7 @@ def _load(index: PatchIndex, dealt: NDArray[np.int64], mesh: Mesh, quiet: bool) 
     local = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
     held = [_zeros(device, rows_each, index.patch_size) for device in local]
     waiting: list[list[tuple[int, Patch]]] = [[] for _ in local]
-    for number, patch in read_all(index, np.flatnonzero(row_of != PADDING), quiet=quiet):
+    for number, patch in read(index, np.flatnonzero(row_of != PADDING)):
         which, row = divmod(int(row_of[number]), rows_each)
         waiting[which].append((row, patch))
         if len(waiting[which]) == PATCHES_A_TRANSFER:

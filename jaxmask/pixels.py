@@ -85,6 +85,16 @@ def kept_bytes(patch_size: int) -> int:
     return patch_size**2 * (2 * CHANNELS + 2)
 
 
+def blank(size: int) -> Patch:
+    """What stands for a patch where there is none left: zeros, of weight 0."""
+    flat = (size, size, 1)
+    return {
+        "image": np.zeros((size, size, CHANNELS), np.int16),
+        "label": np.zeros(flat, np.uint8),
+        "weight": np.zeros(flat, np.uint8),
+    }
+
+
 def label(bayes: Array) -> Any:
     """Binary cloud label: (..., 1) 0..255 (grey at resized edges, as the original) to (..., 1) float32, 1 where > 0."""
     return (bayes > 0).astype(np.float32)

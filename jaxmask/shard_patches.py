@@ -95,16 +95,6 @@ def _patches_of_one(index: PatchIndex, numbers: NDArray[np.int64]) -> list[tuple
     return found
 
 
-def blank(size: int) -> Patch:
-    """What stands for a patch where there is none left: zeros, of weight 0."""
-    flat = (size, size, 1)
-    return {
-        "image": np.zeros((size, size, pixels.CHANNELS), np.int16),
-        "label": np.zeros(flat, np.uint8),
-        "weight": np.zeros(flat, np.uint8),
-    }
-
-
 def _extent(starts: NDArray[np.int32], size: int) -> slice:
     return slice(int(starts.min()), int(starts.max()) + size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jaxmask.device_cache import open_resident
 from jaxmask.mesh import DATA_AXIS, batch_sharding, make_mesh, replicated
 from jaxmask.order import PADDING, Order, deal
 from jaxmask.patch_index import PatchIndex, index_patches
-from jaxmask.shard_patches import ShardPatches
+from jaxmask.shard_patches import ShardPatches, read_all
 from jaxmask.training_set import open_training_set
 from preprocess.errors import UserError
 from tests.shards import make_shards
@@ -52,7 +53,7 @@ def test_batches_are_the_patches_of_the_order(index: PatchIndex, share: float, m
     monkeypatch.setattr(device_cache, "PATCHES_A_TRANSFER", 3)  # so that a device is filled in several goes
     mesh, source = make_mesh(), ShardPatches(index)
     order = Order(deal(len(index), BATCH, 3), 3, False)
-    resident = open_resident(index, order.dealt, mesh, quiet=True)
+    resident = open_resident(index, order.dealt, mesh, partial(read_all, quiet=True))
     assert {array.sharding for array in resident.arrays.values()} == {
         replicated(mesh) if share else batch_sharding(mesh)
     }
@@ -76,7 +77,7 @@ def test_gathering_hands_no_image_from_device_to_device(
 ) -> None:
     monkeypatch.setattr(device_cache, "REPLICATED_SHARE", share)
     mesh = make_mesh()
-    resident = open_resident(index, deal(len(index), BATCH, 3), mesh, quiet=True)
+    resident = open_resident(index, deal(len(index), BATCH, 3), mesh, partial(read_all, quiet=True))
     rows = jax.device_put(np.zeros(BATCH, np.int32), batch_sharding(mesh))
     compiled = resident.gather.lower(resident.arrays, rows).compile()  # type: ignore[attr-defined]
     assert all(size < ONE_PATCH for size in exchanged(compiled))
@@ -93,7 +94,7 @@ def test_gathering_without_places_would_hand_images_over() -> None:
 
 def test_a_device_holds_its_own_places_alone(index: PatchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_cache, "REPLICATED_SHARE", 0.0)
-    resident = open_resident(index, deal(len(index), BATCH, None), make_mesh(), quiet=True)
+    resident = open_resident(index, deal(len(index), BATCH, None), make_mesh(), partial(read_all, quiet=True))
     (image,) = (array for name, array in resident.arrays.items() if name == "image")
     assert {shard.data.shape for shard in image.addressable_shards} == {(4, 9 * ONE_PATCH)}  # 2 places of 2 patches
     source = ShardPatches(index)
@@ -141,9 +142,9 @@ def test_what_is_free_decides_who_holds_what(
     mesh, dealt = make_mesh(), deal(len(index), BATCH, 0)
     if held == "none":
         with pytest.raises(UserError, match=r"--cache device needs 0\.00 GB of each device .* 67 % of .*--cache host"):
-            open_resident(index, dealt, mesh, quiet=True)
+            open_resident(index, dealt, mesh, partial(read_all, quiet=True))
     else:
-        arrays = open_resident(index, dealt, mesh, quiet=True).arrays
+        arrays = open_resident(index, dealt, mesh, partial(read_all, quiet=True)).arrays
         assert arrays["image"].sharding == (replicated(mesh) if held == "everywhere" else batch_sharding(mesh))
     assert pixels.kept_bytes(PATCH) == PATCH * PATCH * 20
 
@@ -151,7 +152,7 @@ def test_what_is_free_decides_who_holds_what(
 def test_one_device_alone(index: PatchIndex) -> None:
     mesh = Mesh(np.array(jax.devices()[:1]), (DATA_AXIS,))
     order = Order(deal(len(index), BATCH, 3), 3, False)
-    resident = open_resident(index, order.dealt, mesh, quiet=True)
+    resident = open_resident(index, order.dealt, mesh, partial(read_all, quiet=True))
     rows = resident.rows(order.dealt, order.rows(1), np.arange(BATCH))
     batch = resident.gather(resident.arrays, jax.device_put(rows[0], batch_sharding(mesh)))
     for place, number in enumerate(order.numbers(1)[0]):
