@@ -15,11 +15,14 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from jaxmask.config import TrainConfig
 from jaxmask.launch_choice import Launch, choose_launch
-from jaxmask.mesh import use_cpu_only
+from jaxmask.mesh import replicated, to_global, use_cpu_only
 from preprocess.command import log
 from preprocess.errors import EXIT_DONE, EXIT_LOST, EXIT_SAVED, EXIT_SOME_FAILED, LostOthersError, UserError
 
@@ -80,6 +83,18 @@ def is_first() -> bool:
 def meet(what: str) -> None:
     """Wait for all processes."""
     multihost_utils.sync_global_devices(what)
+
+
+def meet_devices(mesh: Mesh) -> None:
+    """Have all processes and all devices meet once, while all processes are just beginning.
+
+    At the first meeting of any group of devices gloo waits 30 s for the last one, later ones wait as long as it takes:
+    one host may read its shards minutes longer than another.
+    """
+    if jax.process_count() > 1:
+        meet("the processes have begun")
+        ones = to_global(mesh, np.ones(len(mesh.local_devices), np.int32))
+        jax.block_until_ready(jax.jit(jnp.sum, out_shardings=replicated(mesh))(ones))
 
 
 @contextmanager

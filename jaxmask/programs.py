@@ -109,6 +109,6 @@ def _vote(mesh: Mesh) -> Callable[[int], jax.Array]:
     def vote(says: int) -> jax.Array:
         return highest(to_global(mesh, {"says": np.full(local, says, np.int32)})["says"])
 
-    # All devices meet here for the first time: gloo waits 30 s for the last of them, less than a step may compile.
+    # Before a step compiles, for minutes maybe: where all devices meet for the first time, gloo waits 30 s.
     jax.block_until_ready(vote(0))
     return vote

@@ -16,6 +16,7 @@ from jaxmask.position import Position, from_json, is_epoch_over
 from jaxmask.processes import is_first, meet
 from jaxmask.record import RECORD_NAME, check_same_task, read_record, write_record
 from jaxmask.results_row import PARAMETERS_NAME, RESULTS_NAME
+from jaxmask.shared_folder import check_shared
 from jaxmask.step import TrainState
 from jaxmask.task import Task
 from preprocess.errors import UserError
@@ -33,7 +34,8 @@ class Start(NamedTuple):
 def prepare_folder(folder: Path, config: TrainConfig, task: Task) -> list[Epoch]:
     """Write the record into the model `folder`, or clear that folder first; return the history to go on with.
 
-    Raises UserError if the folder can't be written, or holds another training and --overwrite isn't given.
+    Raises UserError if the folder can't be written, is not one for all hosts, or holds another training and --overwrite
+    isn't given.
     """
     checkpoints = folder / CHECKPOINTS_NAME
     begun = checkpoints.exists() and any(checkpoints.iterdir()) and not config.overwrite
@@ -47,6 +49,8 @@ def prepare_folder(folder: Path, config: TrainConfig, task: Task) -> list[Epoch]
     meet("the model folder has been read")
     if is_first():
         writable_folder(folder)
+    check_shared(folder)  # before anything is cleared
+    if is_first():
         if not begun:
             _clear(folder)
         write_record(folder, task.record)

@@ -16,12 +16,13 @@ from jaxmask.conclusion import conclude
 from jaxmask.config import TrainConfig
 from jaxmask.config_file import notice_of
 from jaxmask.course import train_and_save
-from jaxmask.devices import tell_devices
+from jaxmask.devices import nvidia_facts, tell_devices
+from jaxmask.kept_memory import keep_memory
 from jaxmask.mesh import make_mesh
 from jaxmask.model import CHECKPOINTS_NAME
 from jaxmask.observers import PROFILE_NAME
 from jaxmask.observing import check_extras, open_observers
-from jaxmask.processes import join_others, leave, leave_others, others_may_fail
+from jaxmask.processes import join_others, leave, leave_others, meet_devices, others_may_fail
 from jaxmask.programs import make_programs
 from jaxmask.resume import go_on, going_on_message, prepare_folder
 from jaxmask.stopping import StoppedOnRequest, StopRequest, stop_on_signals
@@ -50,6 +51,8 @@ def main(command: TrainCommand) -> int:
     with stop_on_signals() as request:
         try:
             check_extras(command)
+            if command.cpu_only or not nvidia_facts().plugins:
+                keep_memory()
             use_compile_cache(command.compile_cache)
             join_others(command)
             if notice := notice_of(command.config, TrainCommand):
@@ -65,6 +68,7 @@ def main(command: TrainCommand) -> int:
 def _train_together(command: TrainCommand, request: StopRequest) -> int:
     observers = open_observers(command, command.model, command.config)
     mesh = make_mesh()
+    meet_devices(mesh)
     tell_devices(cpu_only=command.cpu_only)
     task = open_task(command, command.shards, mesh)
     history = prepare_folder(command.model, command, task)
@@ -83,7 +87,8 @@ def _train_together(command: TrainCommand, request: StopRequest) -> int:
             )  # fmt: skip
         audience.end("stopped" if end.stopped else "success")
     if end.stopped:
-        log.info("stopped on request: %s is saved up to here; run the same command to go on", command.model)
+        without = ", without --overwrite," if command.overwrite else ""
+        log.info("stopped on request: %s is saved up to here; run the same command%s to go on", command.model, without)
         return EXIT_SAVED
     return conclude(command.model, command, task, plan, end, resumed)
 
