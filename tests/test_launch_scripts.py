@@ -21,7 +21,7 @@ import yaml
 
 from jaxmask.checkpoint import whole_steps
 from jaxmask.launch_choice import choose_launch
-from preprocess.errors import EXIT_SAVED, EXIT_USAGE
+from preprocess.errors import EXIT_SAVED, EXIT_SOME_FAILED, EXIT_USAGE
 from tests.shards import make_shards
 
 LAUNCH = Path(__file__).resolve().parents[1] / "launch"
@@ -60,7 +60,7 @@ def stand_in(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def submit(folder: Path, code: int, *arguments: str) -> tuple[int, list[str]]:
+def submit(folder: Path, code: int, *arguments: str, restarts: int = 0) -> tuple[int, list[str]]:
     """Run slurm.sbatch with stand-ins; return its exit code and what the stand-ins were told."""
     told = folder / "told"
     for name in ("srun", "scontrol"):
@@ -71,6 +71,7 @@ def submit(folder: Path, code: int, *arguments: str) -> tuple[int, list[str]]:
         "CODE": str(code),
         "PYTHON": "PY",
         "SLURM_JOB_ID": "77",
+        "SLURM_RESTART_COUNT": str(restarts),
         "SLURM_CPUS_PER_TASK": "8",
     }
     done = subprocess.run(["bash", str(SLURM), *arguments], env=environ, timeout=30)
@@ -84,6 +85,12 @@ def test_a_saved_job_is_queued_again(tmp_path: Path) -> None:
         "srun --wait=60 PY -m jaxmask.train hdf/ model/ --epochs 30 cpus=8",
         "scontrol requeue 77 cpus=8",
     ]
+
+
+@pytest.mark.parametrize(("restarts", "words"), [(0, "a b/ model/ --overwrite --seed 1"), (1, "a b/ model/ --seed 1")])
+def test_a_job_queued_again_goes_on_with_what_it_has_saved(tmp_path: Path, restarts: int, words: str) -> None:
+    _, told = submit(tmp_path, EXIT_SAVED, "a b/", "model/", "--overwrite", "--seed", "1", restarts=restarts)
+    assert told[0] == f"srun --wait=60 PY -m jaxmask.train {words} cpus=8"
 
 
 @pytest.mark.parametrize("code", [0, 1, EXIT_USAGE, 69, 137, 143])
@@ -246,7 +253,7 @@ def test_pods_find_each_other() -> None:
 def test_pods_are_started_again_unless_a_flag_is_wrong() -> None:
     job = kubernetes_objects()[1]
     rules = {rule["action"]: rule["onExitCodes"]["values"] for rule in job["spec"]["podFailurePolicy"]["rules"][:2]}
-    assert rules == {"FailJob": [EXIT_USAGE], "Ignore": [EXIT_SAVED]}
+    assert rules == {"FailJob": [EXIT_USAGE, EXIT_SOME_FAILED], "Ignore": [EXIT_SAVED]}
     assert job["spec"]["podFailurePolicy"]["rules"][2]["onPodConditions"][0]["type"] == "DisruptionTarget"
     assert job["spec"]["podReplacementPolicy"] == "Failed"  # the only one that goes with podFailurePolicy
     pod = job["spec"]["template"]["spec"]
