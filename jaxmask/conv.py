@@ -92,13 +92,9 @@ def _backward(kept: tuple[jax.Array, jax.Array], given: jax.Array) -> tuple[jax.
     to_x = _correlate(given, turned, size - 1 - BORDER)
     exact = jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)  # bfloat16 would lose small terms
 
-    def add(image: jax.Array, total: jax.Array) -> jax.Array:
-        own_x, own_given = (lax.dynamic_index_in_dim(images, image, keepdims=False) for images in (x, given))
-        return total + _kernel_gradient(own_x, own_given, size, exact)
-
-    total = lax.fori_loop(0, len(x), add, jnp.zeros((size * inputs, size * outputs), exact))
-    to_kernel = total.reshape(size, inputs, size, outputs).transpose(2, 0, 1, 3)
-    return to_x, to_kernel.astype(kernel.dtype)
+    products = lax.map(lambda image: _kernel_gradient(image[0], image[1], size, exact), (x, given))
+    total = products.sum(axis=0).reshape(size, inputs, size, outputs)
+    return to_x, total.transpose(2, 0, 1, 3).astype(kernel.dtype)
 
 
 _by_products.defvjp(_forward, _backward)

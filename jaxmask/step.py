@@ -18,6 +18,7 @@ import optax
 from flax import nnx
 from jax.typing import DTypeLike
 
+from jaxmask.conv import Form
 from jaxmask.losses import clip_weights, weighted_cross_entropy
 from jaxmask.metrics import Sums, batch_sums
 from jaxmask.pixels import decode
@@ -47,6 +48,7 @@ class Objective:
     dtype: DTypeLike = jnp.float32  # that the network computes in; loss and sums are of the parameters' type
     parts: int = 1  # in which each device computes its patches, one after the other
     axis: str | None = None  # along which a batch is divided over devices; None: it is whole
+    form: Form | None = None  # of the network's convolutions; None: what suits the platform
 
 
 def init_state(params: Params, optimiser: optax.GradientTransformation, *, with_mean: bool = False) -> TrainState:
@@ -126,7 +128,7 @@ def _sum_of_parts(per_part: Callable[[Batch], Tree], batch: Batch, parts: int) -
 def _forward(params: Params, batch: Batch, objective: Objective) -> Sums:
     exact = jnp.result_type(*jax.tree.leaves(params))
     decoded = decode(batch, exact)
-    logits = apply(objective.graphdef, params, decoded["image"], objective.dtype)
+    logits = apply(objective.graphdef, params, decoded["image"], objective.dtype, objective.form)
     weights = clip_weights(decoded["weight"], objective.clip_offset)
     loss_sum, weight_sum = weighted_cross_entropy(logits, decoded["label"], weights, objective.positive_weight)
     return batch_sums(logits, decoded["label"], weights, loss_sum, weight_sum)

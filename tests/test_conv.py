@@ -53,7 +53,7 @@ def test_gradients_are_those_of_xla(form: Form, height: int, width: int) -> None
 
 
 def test_bfloat16_gradients_add_images_in_float32() -> None:
-    """256 images that give 1 each: in bfloat16, which has 8 bits, 256 + 1 is 256, and three more taps would be lost."""
+    """1024 images that give 1 each: in bfloat16, which has 8 bits, 256 + 1 is 256."""
     x = jnp.ones((1024, 1, 1, 1), jnp.bfloat16)
     kernel = jnp.zeros((3, 3, 1, 1), jnp.bfloat16)
     gradient = jax.vjp(lambda kernel: convolve(x, kernel, CPU), kernel)[1](x)[0]
@@ -122,7 +122,9 @@ def test_devices_exchange_kernels_not_images() -> None:
         return jax.vjp(lambda kernel: convolve(x, kernel, CPU), jnp.asarray(kernel))[1](given)[0]
 
     shares = PartitionSpec("data")
-    divided = jax.jit(jax.shard_map(own, mesh=mesh, in_specs=(shares, shares), out_specs=PartitionSpec()))
+    divided = jax.jit(
+        jax.shard_map(own, mesh=mesh, in_specs=(shares, shares), out_specs=PartitionSpec(), check_vma=False)
+    )
     compiled = divided.lower(x, given).compile().as_text()
     assert compiled.count(" all-reduce(") == 1
     assert "all-gather" not in compiled
