@@ -21,12 +21,15 @@ MAY_DIFFER = ("coordinator", "process_id", "quiet", "json", "compile_cache")
 DIGEST_BYTES = 16
 
 
-def check_agreement(record: Record, shards: Path) -> None:
-    """Raise UserError on all processes, naming what differs, unless all of them have made the same record."""
+def check_agreement(record: Record, sizes: Sequence[tuple[str, int, int]], shards: Path) -> None:
+    """Raise UserError on all processes, naming what differs, unless all of them have made the same record.
+
+    sizes: name, rows and columns of each product, on which the number of steps depends.
+    """
     if jax.process_count() == 1:
         return
     first = {"versions of packages": record["versions"]}  # other versions may have other flags
-    for part in (first, agreed(record)):
+    for part in (first, agreed(record) | {"the products' rows and columns": sizes}):
         everyones = multihost_utils.process_allgather(digests(part))
         differs = differing(tuple(part), everyones)
         if differs:

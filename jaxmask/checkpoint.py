@@ -17,6 +17,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
+from jaxmask.checkpoint_shapes import check_shapes
+from jaxmask.processes import tells_of_loss
 from jaxmask.step import TrainState
 from jaxmask.unet import Params
 from preprocess.errors import UserError
@@ -189,9 +191,11 @@ def _read(checkpoint: Path, targets: dict[str, Any]) -> dict[str, Any]:
     items = {name: ocp.args.StandardRestore(target) for name, target in targets.items()}
     try:
         for name in targets.keys() & {PARAMS, EMA}:
-            _check_shapes(checkpoint / name, targets[name])
+            check_shapes(checkpoint / name, targets[name])
         restored = reader.restore(checkpoint, args=ocp.args.Composite(**items, **{POSITION: ocp.args.JsonRestore()}))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if tells_of_loss(error):
+            raise
         raise UserError(
             f"{checkpoint}: the checkpoint is damaged, or of another version of jaxmask ({_first_line(error)}); "
             "remove it to use the one before it"
@@ -199,21 +203,6 @@ def _read(checkpoint: Path, targets: dict[str, Any]) -> dict[str, Any]:
     finally:
         reader.close()
     return {name: restored[name] for name in (*targets, POSITION)}
-
-
-def _check_shapes(item: Path, params: Params) -> None:
-    """Raise UserError unless the parameters on disk have the shapes of `params`: orbax itself would not mind."""
-    metadata = ocp.Checkpointer(ocp.StandardCheckpointHandler()).metadata(item).item_metadata
-    if metadata is None:
-        raise ValueError("its description can't be read")
-    found = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(metadata.tree)}
-    expected = {_name(path): tuple(leaf.shape) for path, leaf in jax.tree.leaves_with_path(params)}
-    for name in sorted(found | expected):
-        if found.get(name) != expected.get(name):
-            raise UserError(
-                f"{item.parent}: expected parameters {name} of shape {expected.get(name)}, found {found.get(name)}: "
-                "it holds a network with another number of features or channels"
-            )
 
 
 def _trees(state: TrainState) -> dict[str, Any]:
@@ -224,10 +213,6 @@ def _trees(state: TrainState) -> dict[str, Any]:
 
 def _as_abstract(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ JOIN_SECONDS = 300.0  # to wait for the others: pods of one job may start minute
 PATIENCE_SECONDS = 20.0  # until the user is told that this process waits
 HEARTBEAT_SECONDS = 30  # a process that is silent for so long is dead, and ends the others within a minute
 
+NO_MEMORY = "RESOURCE_EXHAUSTED"  # XLA's word
 # What speaks of others in the errors of gloo, NCCL and jax's own coordination.
 LOSSES = re.compile("gloo|nccl|connection|peer|socket|barrier|coordination|heartbeat", re.IGNORECASE)
 
@@ -75,6 +76,11 @@ def start_distributed(launch: Launch, join_seconds: float = JOIN_SECONDS) -> Non
         )
 
 
+def tells_of_loss(error: Exception) -> bool:
+    """Whether `error` is what a lost process does to the others."""
+    return jax.process_count() > 1 and LOSSES.search(str(error)) is not None
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes and talks."""
     return jax.process_index() == 0
@@ -99,16 +105,23 @@ def meet_devices(mesh: Mesh) -> None:
 
 @contextmanager
 def others_may_fail() -> Iterator[None]:
-    """Turn what a lost process does to this one into a LostOthersError that says so; other errors pass."""
+    """Turn what a lost process does to this one into a LostOthersError that says so; other errors pass.
+
+    A device's lack of memory is a UserError that says how to need less.
+    """
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError) as error:  # gloo's come as either, by how a step was dispatched
-        if jax.process_count() == 1 or not LOSSES.search(str(error)):
+        if NO_MEMORY in str(error):
+            raise UserError(
+                f"a device has too little memory ({_first_line(error)}): choose a smaller --batch-size, a "
+                "larger --accumulate, --precision bfloat16, or --cache host"
+            ) from error
+        if not tells_of_loss(error):
             raise
-        reason = str(error).partition("\n")[0]
         raise LostOthersError(
             f"process {jax.process_index()} lost another process of this training, whose own messages say why "
-            f"({reason}); run all of them again to go on from the last save"
+            f"({_first_line(error)}); run all of them again to go on from the last save"
         ) from error
 
 
@@ -125,6 +138,10 @@ def leave_others(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _check_port(coordinator: str) -> None:

@@ -12,7 +12,7 @@ from jaxmask.epochs import Plan
 from jaxmask.history import HISTORY_NAME, Epoch, read_history, write_history
 from jaxmask.model import CHECKPOINTS_NAME
 from jaxmask.observers import OBSERVED_NAMES
-from jaxmask.position import Position, from_json, is_epoch_over
+from jaxmask.position import Position, from_json
 from jaxmask.processes import is_first, meet
 from jaxmask.record import RECORD_NAME, check_same_task, read_record, write_record
 from jaxmask.results_row import PARAMETERS_NAME, RESULTS_NAME
@@ -46,6 +46,11 @@ def prepare_folder(folder: Path, config: TrainConfig, task: Task) -> list[Epoch]
             raise UserError(f"{checkpoints} has no {RECORD_NAME} beside it: put it back, or start anew by --overwrite")
         check_same_task(folder, recorded, config, task.record)
         history = read_history(folder)
+    elif (folder / RESULTS_NAME).exists() and not config.overwrite:
+        raise UserError(
+            f"{folder} holds the results of a training, but no checkpoint: put {CHECKPOINTS_NAME} back, choose another "
+            "folder, or start anew by --overwrite"
+        )
     meet("the model folder has been read")
     if is_first():
         writable_folder(folder)
@@ -90,24 +95,31 @@ def _clear(folder: Path) -> None:
     """Remove what an earlier training has left, but nothing of the user's."""
     for name in (CHECKPOINTS_NAME, HISTORY_NAME, RESULTS_NAME, PARAMETERS_NAME, *OBSERVED_NAMES):
         path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{path}: what an earlier training left can't be removed ({error.strerror}): remove it by hand, or "
+                "choose another folder"
+            ) from error
 
 
 def _position(checkpoints: Checkpoints, saved: dict[str, Any], plan: Plan) -> Position:
     checkpoint = checkpoints.folder / str(checkpoints.latest_step())
     try:
         position = from_json(saved)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{checkpoint}: expected the position of a training, found otherwise ({error}): the checkpoint is damaged, "
             "or of another version of jaxmask; remove it to use the one before it"
         ) from error
-    if position.part not in plan.feeds or is_epoch_over(position, plan.steps) or position.step < 0:
+    steps = plan.steps.get(position.part, 0)
+    if not 0 <= position.step < steps:
         raise UserError(
             f"{checkpoint} was saved at step {position.step} of its {position.part} part, which now has "
-            f"{plan.steps.get(position.part, 0)}: the shards have changed; put them back, or start anew by --overwrite"
+            f"{steps}: the shards have changed; put them back, or start anew by --overwrite"
         )
     return position

@@ -40,7 +40,7 @@ def open_task(config: TrainConfig, shards: Path, mesh: Mesh) -> Task:
     split = split_products(data.names, *shares, config.split_by, config.split_seed)
     global_batch = global_batch_size(config, mesh.size)
     record = make_record(config, global_batch, data, split)
-    check_agreement(record, shards)
+    check_agreement(record, [(shard.name, shard.height, shard.width) for shard in data.shards], shards)
     return Task(data, split, global_batch, record)
 
 

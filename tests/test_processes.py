@@ -146,7 +146,7 @@ def test_a_lost_process_is_told_from_other_errors(monkeypatch: pytest.MonkeyPatc
     for kind in (jax.errors.JaxRuntimeError, ValueError):
         with pytest.raises(LostOthersError, match=r"lost another .*\(UNKNOWN: Gloo .* peer\); run all of them again"):
             fail(kind(lost))
-    for error in (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"), ValueError("shapes differ")):
+    for error in (jax.errors.JaxRuntimeError("INTERNAL: a bug"), ValueError("shapes differ")):
         with pytest.raises(type(error), match=str(error)):
             fail(error)
     assert LostOthersError.exit_code == EXIT_LOST
@@ -157,3 +157,9 @@ def test_leaving_alone_is_a_plain_exit() -> None:
         leave(3)
     with pytest.raises(SystemExit, match=r"^2$"):
         leave(2)
+
+
+def test_a_device_without_memory_enough_says_how_to_need_less() -> None:
+    words = r"too little memory \(RESOURCE_EXHAUSTED: 3 GiB\): choose a smaller --batch-size"
+    with pytest.raises(UserError, match=words), others_may_fail():
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 3 GiB\nand more")

@@ -79,7 +79,7 @@ def test_another_task_is_refused_by_what_differs(
     tmp_path: Path, record: Record, flags: dict[str, Any], values: dict[str, Any], message: str
 ) -> None:
     config = replace(CONFIG, **flags)
-    with pytest.raises(UserError, match=f"holds a training begun with {message}: repeat the command"):
+    with pytest.raises(UserError, match=f"holds a training begun with {message}: (repeat|go on with) "):
         check_same_task(tmp_path, record, config, changed(record, config, **values))
 
 
@@ -126,14 +126,19 @@ def test_processes_that_differ_all_stop(monkeypatch: pytest.MonkeyPatch, record:
     other = record | {"versions": {"jax": "0.1"}}
     monkeypatch.setattr(agreement.jax, "process_count", lambda: 2)
 
+    sizes = [("a", 64, 64)]
+    of_others = "the products' rows and columns"
+
     def gathered(mine: np.ndarray) -> np.ndarray:
-        theirs = digests({"versions of packages": other["versions"]}) if len(mine) == 1 else digests(agreed(other))
-        return np.stack([mine, theirs])
+        versions = {"versions of packages": other["versions"]}
+        return np.stack([mine, digests(versions if len(mine) == 1 else agreed(other) | {of_others: sizes})])
 
     monkeypatch.setattr(agreement.multihost_utils, "process_allgather", gathered)
     with pytest.raises(
         UserError, match=r"the processes differ in versions of packages \(shards: hdf\): give all of them"
     ):
-        check_agreement(record, Path("hdf"))
+        check_agreement(record, sizes, Path("hdf"))
     other = record
-    check_agreement(record, Path("hdf"))
+    check_agreement(record, sizes, Path("hdf"))
+    with pytest.raises(UserError, match=f"the processes differ in {of_others} "):
+        check_agreement(record, [("a", 64, 72)], Path("hdf"))

@@ -180,6 +180,17 @@ def test_a_folder_without_its_record_is_refused(
     assert "checkpoints has no config.json beside it" in capsys.readouterr().err
 
 
+def test_results_without_checkpoints_are_not_lost(
+    shards: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(straight, model)
+    shutil.rmtree(model / "checkpoints")
+    assert train(shards, model) == 2
+    assert "holds the results of a training, but no checkpoint: put checkpoints back" in capsys.readouterr().err
+    assert (model / "history.jsonl").read_text() == (straight / "history.jsonl").read_text()
+
+
 def test_one_product_needs_train_split_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_published_shard(tmp_path / "hdf" / "night" / f"{product_name(0)}.hdf", 64, 128)
     assert train(tmp_path / "hdf", tmp_path / "model", epochs=1) == 2
