@@ -30,10 +30,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cpu_table
 import jax
 import jax.numpy as jnp
 import numpy as np
-from measure import on_what, processor, tell
+from measure import processor, tell
 
 from jaxmask import unet
 from jaxmask.conv import XLA, Form
@@ -45,7 +46,6 @@ from jaxmask.pixels import CHANNELS
 from jaxmask.step import Objective, init_state, train_step
 
 PEER = Path(__file__).with_name("keras_peer.py")
-COLUMNS = ("a_second", "times_peer", "times_peer_by_cpu_time", "cpu_s_each", "cores_used")
 OURS, PLAIN, KERAS = "jaxmask", "jaxmask, XLA's own", "Keras/TensorFlow"
 Work = Callable[[int], dict[str, float]]  # does itself so many times; seconds of the wall clock and the processor
 
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         "results": summary(clocks, options),
         "temporary_mb": memory,
     }
-    tell(report, lines(report), options.output)
+    tell(report, cpu_table.text(report).splitlines(), options.output)
     return 0
 
 
@@ -184,10 +184,7 @@ def peer_works(options: argparse.Namespace) -> Iterator[tuple[dict[tuple[str, st
 
 def ask(process: subprocess.Popen[str], what: str, times: int) -> dict[str, float]:
     """The seconds that the peer took."""
-    if process.stdin is None:
-        raise RuntimeError("the peer was started without a pipe")
-    process.stdin.write(f"{what} {times}\n")
-    process.stdin.flush()
+    print(what, times, file=process.stdin, flush=True)
     return answer(process)
 
 
@@ -215,7 +212,7 @@ def by_turns(
 def summary(
     clocks: dict[tuple[str, str], list[dict[str, float]]], options: argparse.Namespace
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """{what: {who: medians and, where the peer ran, ratios to it}}; patches/s, of the whole scene scenes/s."""
+    """{what: {who: medians and, where the peer ran, ratios to it}}; "a_second": patches, or whole scenes."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for (what, who), rounds in clocks.items():
         items = options.calls * (1 if what == "scene" else options.batch)
@@ -230,23 +227,6 @@ def summary(
             row["times_peer_by_cpu_time"] = statistics.median(peer["cpu_s"] / one["cpu_s"] for one, peer in pairs)
         found.setdefault(what, {})[who] = row
     return found
-
-
-def lines(report: dict[str, Any]) -> list[str]:
-    """The report for people: a table in Markdown."""
-    peer = report["peer"].get("skipped") or " ".join(map(" ".join, report["peer"]["versions"].items()))
-    table = [
-        f"{on_what(report)}; {report['cores']} cores; {peer}",
-        "",
-        "| what | who | a second | times the peer | by CPU time | CPU s each | cores used | temporary, MB |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for what, rows in report["results"].items():
-        for who, row in rows.items():
-            cells = [what, who] + [f"{row[key]:.2f}" if key in row else "" for key in COLUMNS]
-            memory = report["temporary_mb"][what].get(who)
-            table.append(f"| {' | '.join([*cells, '' if memory is None else f'{memory:.0f}'])} |")
-    return table
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cpu_table
 import gpu_table
 import measure
 import training_scale
@@ -52,11 +53,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--update", type=Path, nargs="+", default=[], help="pages with the marks of some tables")
     options = parser.parse_args(argv)
     conversion = json.loads((options.measured / "conversion.json").read_text())
-    further = {name: read(options.measured / f"{name}.json") for name in ("gpu", "input", "training_scaling")}
+    further = {name: read(options.measured / f"{name}.json") for name in ("cpu", "gpu", "input", "training_scaling")}
     texts = {
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
+        "cpu": cpu_table.text(further["cpu"]),
         "gpu": gpu_table.text(further["gpu"]),
         "training": training_scale.text(further | {"conversion": conversion}),
     }
