@@ -31,7 +31,7 @@ import measure
 import numpy as np
 from absl import flags
 from input_shards import made_up
-from tables import updated
+from pages import updated
 
 from jaxmask.data import LEAST_AHEAD, Feed, Steps, open_feed
 from jaxmask.mesh import make_mesh

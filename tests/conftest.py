@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
 import pytest
+
+from preprocess.command import log
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -22,6 +25,14 @@ def _needs(path: Path) -> Path:
     if not path.exists():
         pytest.skip(f"{path.name} lies in ../shared, which is not beside this clone")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _a_log_of_its_own() -> None:
+    """Each test finds the log as a program does that has not begun, whatever the commands of earlier tests set."""
+    log.handlers.clear()
+    log.setLevel(logging.NOTSET)
+    log.propagate = True
 
 
 @pytest.fixture(scope="session")

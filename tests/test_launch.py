@@ -103,7 +103,11 @@ def test_a_process_that_keeps_on_after_sigterm_is_killed(monkeypatch: pytest.Mon
 def test_the_end_of_the_terminal_ends_all_unless_under_nohup() -> None:
     code = "import sys, time; print('ready', file=sys.stderr, flush=True); time.sleep(2.5)"
     command = local("--processes", "1", code=code)
-    for prefix, expected in ((["nohup"], 0), ([], 128 + signal.SIGHUP)):
+    listen = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    listening = [sys.executable, "-c", listen]  # the tests themselves may run under nohup
+    for prefix, expected in ((["nohup"], 0), (listening, 128 + signal.SIGHUP)):
         with subprocess.Popen(
             [*prefix, *command], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE
         ) as launcher:

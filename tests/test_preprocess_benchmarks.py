@@ -138,25 +138,25 @@ def test_copies_have_names_of_their_own_and_the_same_files(monkeypatch: pytest.M
 @pytest.mark.quick
 def test_archives_are_products_of_counts_and_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """3,600,000 products at 0.5 s and 80 % of a core each: 625 core hours; 50 MB each: 180 TB; by hand."""
-    tables = script(monkeypatch, "tables")
-    one = tables.Cost(0.5, 10.0, 3.0, 0.8, 59.0, 50.0, 480.0)
-    found = tables.derived(one, 3_600_000)
+    pages = script(monkeypatch, "pages")
+    one = pages.Cost(0.5, 10.0, 3.0, 0.8, 59.0, 50.0, 480.0)
+    found = pages.derived(one, 3_600_000)
     assert (found["core hours"], found["on 64 cores"], found["on 1,024 cores"]) == ("620", "9.8 hours", "37 minutes")
     assert (found["core hours, the textbook way"], found["shards, TB"]) == ("10,000", "180")
     # 3.6e6 * 466 MB * 8 bits / 1 Gbit/s = 1.34e7 s
     assert found["download at 1 Gbit/s"] == "160 days"
-    assert (tables.duration(0.001), tables.quantity(9.96), tables.quantity(1234)) == ("3.6 seconds", "10", "1,200")
+    assert (pages.duration(0.001), pages.quantity(9.96), pages.quantity(1234)) == ("3.6 seconds", "10", "1,200")
 
 
 def test_the_pages_hold_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tables = script(monkeypatch, "tables")
+    pages = script(monkeypatch, "pages")
     for page in (ROOT / "docs" / "scaling.md", FOLDER / "README.md"):
         copy = tmp_path / page.name
         copy.write_text(page.read_text())
-        assert tables.main(["--update", str(copy)]) == 0
-        assert copy.read_text() == page.read_text(), "run benchmarks/tables.py --update with both pages"
+        assert pages.main(["--update", str(copy)]) == 0
+        assert copy.read_text() == page.read_text(), "run benchmarks/pages.py --update with both pages"
     with pytest.raises(ValueError, match="the page must hold the marks of growth: <!-- NAME: begin -->"):
-        tables.updated("nothing", {"growth": ""})
-    assert tables.updated("<!-- a: begin -->\nold\n<!-- a: end -->", {"a": "new", "b": "other"}) == (
+        pages.updated("nothing", {"growth": ""})
+    assert pages.updated("<!-- a: begin -->\nold\n<!-- a: end -->", {"a": "new", "b": "other"}) == (
         "<!-- a: begin -->\nnew\n<!-- a: end -->"
     )

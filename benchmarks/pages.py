@@ -1,6 +1,6 @@
 """What whole archives cost, worked out from the measured cost of one product.
 
-    python benchmarks/tables.py [benchmarks/measured] [--update docs/scaling.md benchmarks/README.md]
+    python benchmarks/pages.py [benchmarks/measured] [--update docs/scaling.md benchmarks/README.md]
 
 The folder holds conversion.json and growth.json, which `conversion.py` and `growth.py` write by --output. The tables go
 to stdout as Markdown; --update writes them into pages, between their marks, so that their figures are always measured
