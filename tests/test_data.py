@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +25,7 @@ from jaxmask.processes import start_distributed
 from jaxmask.shard_patches import ShardPatches
 from jaxmask.training_set import open_training_set
 from preprocess.errors import UserError
+from tests.pairs import environment_of_two
 from tests.shards import make_shards, product_name
 
 PATCH = 32
@@ -204,15 +204,7 @@ def all_digests(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def test_two_processes_see_their_parts_of_the_same_batches(folder: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environ = os.environ | {
-        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
-        "JAX_NUM_PROCESSES": "2",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])),
-    }
+    environ = environment_of_two()
     command = [sys.executable, __file__, str(folder)]
     running = [
         subprocess.Popen(command, env=environ | {"JAX_PROCESS_ID": index}, stdout=subprocess.PIPE) for index in "01"

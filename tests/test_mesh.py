@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -22,6 +20,7 @@ from jaxmask.mesh import DATA_AXIS, batch_sharding, check_even, make_mesh, repli
 from jaxmask.processes import start_distributed
 from jaxmask.step import Objective, init_state, train_step
 from preprocess.errors import UserError
+from tests.pairs import environment_of_two
 
 
 def test_batches_lie_divided_over_the_mesh() -> None:
@@ -60,15 +59,7 @@ def _step_of(launch: Launch) -> dict[str, list[float]]:
 
 
 def test_two_processes_step_as_one() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environ = os.environ | {
-        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
-        "JAX_NUM_PROCESSES": "2",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])),
-    }
+    environ = environment_of_two()
     running = [
         subprocess.Popen([sys.executable, __file__], env=environ | {"JAX_PROCESS_ID": index}, stdout=subprocess.PIPE)
         for index in "01"
