@@ -6,28 +6,24 @@ import importlib.metadata
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
-from tyro.conf import Positional, arg
 
-from jaxmask.maskfile import DEFAULT_THRESHOLD, MASK_SUFFIX, Mask, read_attributes, write_mask
+from jaxmask.infer_config import InferConfig
+from jaxmask.maskfile import MASK_SUFFIX, Mask, read_attributes, write_mask
 from jaxmask.mesh import use_cpu_only
 from jaxmask.model import Model, load_model
 from jaxmask.parts import part_finder
 from jaxmask.pixels import image
 from jaxmask.predict import cloud_probability, predict_scene, predict_tiles
 from jaxmask.scene_source import Wanted, find_scenes, info_json, is_shard, load_scene, scene_name
-from jaxmask.tiles import CROP_SIZE, PATCH_SIZE
 from preprocess.command import Failure, finish, run
 from preprocess.errors import UserError
 from preprocess.files import writable_folder
-from preprocess.flags import Parallel, check
-from preprocess.members import Verify
 from preprocess.pool import map_items, one_line
 from preprocess.scene import Scene
 from preprocess.shard import read_info
@@ -35,46 +31,6 @@ from preprocess.shard import read_info
 PICTURE_SUFFIX = ".png"
 
 Predict = Callable[[np.ndarray], np.ndarray]  # normalised image (H, W, 9) -> output (H, W), float32
-
-
-@dataclass(frozen=True)
-class InferConfig(Parallel):
-    """Predict a cloud mask for every scene; masks that are there already, of the same model and flags, are kept."""
-
-    model: Positional[Annotated[Path, arg(metavar="MODEL")]]
-    """Model folder that jaxmask.train wrote, or a model.h5 of the original."""
-    scenes: Positional[Annotated[Path, arg(metavar="SCENES")]]
-    """Shards, .SEN3 folders or zips: one, a folder of them, or a text file that lists them."""
-    predictions: Positional[Annotated[Path, arg(metavar="PREDICTIONS")]]
-    """Folder for the masks, NAME.h5."""
-    checkpoint: Literal["latest", "best"] = "latest"
-    """Which of the model folder's checkpoints."""
-    tiling: Literal["scene", "reference"] = "scene"
-    """The whole scene at once, or the original's overlapping tiles."""
-    crop_size: int = CROP_SIZE
-    """Overlap of neighbouring tiles, pixels; only with --tiling reference."""
-    threshold: float = DEFAULT_THRESHOLD
-    """A pixel is cloud where the stored value exceeds this; recorded in the mask."""
-    probability: bool = False
-    """Store P(cloud), with the loss's weight taken out, instead of the network's output."""
-    png: bool = False
-    """Write a quicklook NAME.png beside each mask."""
-    force: bool = False
-    """Take shards of another convention, calibration or regridding than the model's."""
-    verify: Verify = "bytes"
-    """What the files of raw products must agree with. bytes: the manifest's sizes, and the manifest's MD5 sums in a
-    folder, the zip's own CRC-32 sums in a zip; md5: the manifest's sizes and MD5 sums in both; none: no manifest."""
-    overwrite: bool = False
-    """Replace masks of another model or of other flags."""
-    cpu_only: bool = False
-    """Leave accelerators alone."""
-    workers: int | None = field(default=None, kw_only=True)
-    """Reading processes on this machine; by default one a core for raw products, none for shards; 0 for none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(0 < self.threshold < 1, "threshold", "between 0 and 1", self.threshold)
-        check(0 <= self.crop_size < PATCH_SIZE, "crop_size", f"0 or more and below {PATCH_SIZE}", self.crop_size)
 
 
 def main(config: InferConfig) -> int:
@@ -125,7 +81,7 @@ def predictor(config: InferConfig, model: Model) -> Predict:
     """The model as a function of images, tiled or whole, giving q or P."""
     params = jax.device_put(model.params)
     tiled = config.tiling == "reference"
-    predict = partial(predict_tiles, crop=config.crop_size) if tiled else predict_scene
+    predict = partial(predict_tiles, crop=config.crop) if tiled else predict_scene
 
     def outputs(pixels: np.ndarray) -> np.ndarray:
         q = predict(model.graphdef, params, pixels)
@@ -141,7 +97,16 @@ def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attrib
     pixels[~finite] = 0
     valid = finite & (scene.valid[..., 0] > 0)
     product = {"product": info_json(scene.info), "rows": scene.info.rows, "columns": scene.info.columns}
-    mask = Mask(scene.info.product, predict(pixels), valid, attributes | product)
+    mask = Mask(
+        scene.info.product,
+        predict(pixels),
+        valid,
+        attributes | product,
+        latitude=scene.latitude,
+        longitude=scene.longitude,
+        flags=scene.flags,
+        measured=scene.measured,
+    )
     picture = config.predictions / f"{mask.name}{PICTURE_SUFFIX}"
     if config.png:
         from jaxmask.quicklook import save_quicklook  # matplotlib is slow to import
@@ -154,7 +119,7 @@ def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attrib
 
 def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
     """The attributes by which a mask is known to be of this model and these flags."""
-    crop = {"crop_size": config.crop_size} if config.tiling == "reference" else {}
+    crop = {"crop_size": config.crop} if config.tiling == "reference" else {}
     return {
         "model": model.digest,
         "convention": model.convention,

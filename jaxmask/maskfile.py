@@ -16,6 +16,8 @@ from preprocess.hdf import new_hdf
 MASK_SUFFIX = ".h5"
 PREDICTIONS_NAME = "sst_predictions.h5"
 DEFAULT_THRESHOLD = 0.5
+# What a mask may hold beside `mask` and `valid`, (H, W) each: where its pixels lie and what is known of them.
+PIXEL_FIELDS = {"latitude": np.float32, "longitude": np.float32, "flags": np.uint16, "measured": np.uint16}
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,18 @@ class Mask:
     name: the product's name without `.SEN3`; probability: (H, W) float32, the network's sigmoid output q, or P(cloud)
     where `attributes["quantity"]` says "P"; valid: (H, W) bool; attributes: plain str, int, float, bool
     (`model` digest, `convention`, `threshold`, ...), empty for the original's files.
+    latitude, longitude: (H, W) float32, degrees north and east, NaN outside; flags: (H, W) uint16, confidence_in;
+    measured: (H, W) uint16, bit c - 1 set where channel Sc is a measurement; each None where unknown.
     """
 
     name: str
     probability: np.ndarray
     valid: np.ndarray
     attributes: dict[str, Any] = field(default_factory=dict)
+    latitude: np.ndarray | None = None
+    longitude: np.ndarray | None = None
+    flags: np.ndarray | None = None
+    measured: np.ndarray | None = None
 
     @property
     def threshold(self) -> float:
@@ -39,9 +47,9 @@ class Mask:
 
 
 def write_mask(path: Path, mask: Mask) -> None:
-    """Write `mask` (1,H,W,1) float32 and `valid` (1,H,W,1) uint8, whole or not at all.
+    """Write `mask` (1,H,W,1) float32, `valid` (1,H,W,1) uint8 and PIXEL_FIELDS (H,W), whole or not at all.
 
-    Both lie uncompressed and in one piece, as the original's: single pixels are then read without the rest.
+    All lie uncompressed and in one piece, as the original's: single pixels are then read without the rest.
     Raises ValueError if shapes differ or a probability is not finite.
     """
     if mask.probability.ndim != 2 or mask.probability.shape != mask.valid.shape:
@@ -51,6 +59,9 @@ def write_mask(path: Path, mask: Mask) -> None:
     with new_hdf(path) as file:
         file["mask"] = mask.probability.astype(np.float32)[None, :, :, None]
         file["valid"] = mask.valid.astype(np.uint8)[None, :, :, None]
+        for name, dtype in PIXEL_FIELDS.items():
+            if (values := getattr(mask, name)) is not None:
+                file[name] = values.astype(dtype)
         file.attrs.update(mask.attributes)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from jaxmask import infer, scene_source, unet
-from jaxmask.infer import InferConfig, main
+from jaxmask.infer import main
+from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import product_info, read_mask
 from jaxmask.model import Model
 from jaxmask.pixels import image

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxmask.infer import InferConfig, main
+from jaxmask.infer import main
+from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import read_mask
 
 
