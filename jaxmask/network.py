@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from jaxmask import unet
+from jaxmask.logits import Logits
 from jaxmask.model import Model
 from jaxmask.unet import Params
 
 Backend = Literal["jax", "openvino"]
 Precision = Literal["float32", "bfloat16"]
 
-# Normalised images (B, H, W, 9) float32, H and W multiples of 8 -> logits (B, H, W) float32: a numpy array, or a jax
-# array that may still be computed (np.asarray waits for it).
-Logits = Callable[[np.ndarray], Any]
+__all__ = ["Backend", "Logits", "Network", "Precision", "open_network"]
 
 
 @dataclass(frozen=True)
