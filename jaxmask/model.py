@@ -12,9 +12,12 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jaxmask.averaging import DIGEST_LETTERS
 from jaxmask.checkpoint import Which, restore_params
 from jaxmask.keras_weights import read_keras_model
 from jaxmask.losses import POSITIVE_WEIGHT
+from jaxmask.probability import ProbabilityFit
+from jaxmask.probability_file import read_fits
 from jaxmask.split import Split, recorded_split
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import Params, structure
@@ -23,7 +26,6 @@ from preprocess.errors import UserError
 
 CONFIG = "config.json"
 CHECKPOINTS_NAME = "checkpoints"
-DIGEST_LETTERS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Model:
     source: str  # the path it was read from
     patch_size: int  # pixels, of its training
     split: Split  # the products it learnt from; all parts empty where unknown
+    probability_fits: tuple[ProbabilityFit, ...] = ()  # of its folder; not all need be of these parameters
 
 
 def load_model(path: Path, checkpoint: Which = "latest") -> Model:
@@ -100,6 +103,7 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
             source=str(folder),
             patch_size=int(config["patch_size"]),
             split=split,
+            probability_fits=read_fits(folder),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

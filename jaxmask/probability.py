@@ -72,7 +72,7 @@ def missing_fit(fits: Iterable[ProbabilityFit], model: str, flips: bool) -> str:
     if not others:
         return ""
     of_model = [fit for fit in others if fit.model == model]
-    found = "mirror images averaged" if others[0].flips else "no mirror images averaged"
     if of_model:
-        return f"its calibration was fitted with {found}, which the masks now are not; it is left aside"
+        found = "mirror images averaged" if of_model[0].flips else "no mirror images averaged"
+        return f"its calibration was fitted with {found}, not as now; it is left aside"
     return f"its calibration was fitted to model {others[0].model}, not to {model}; it is left aside"
