@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
+
+SLOPE, INTERCEPT = "probability_slope", "probability_intercept"  # attributes of masks that hold P
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,9 @@ class LogitLine:
 
     slope: float
     intercept: float
+
+
+UNCHANGED = LogitLine(1.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,39 @@ def to_probability(logits: np.ndarray, positive_weight: float, fit: LogitLine | 
     scaled = np.asarray(logits) * np.asarray(line.slope, logits.dtype) + np.asarray(line.intercept, logits.dtype)
     probability: np.ndarray = expit(scaled)
     return probability
+
+
+def line_attributes(line: LogitLine) -> dict[str, float]:
+    """Return what a mask that holds P records of how it was made from logits."""
+    return {SLOPE: line.slope, INTERCEPT: line.intercept}
+
+
+def stored_line(attributes: Mapping[str, Any]) -> LogitLine:
+    """Return the line from the network's logit to the logit of what a mask stores, by the mask's attributes.
+
+    A mask of P that does not record it was made by theory. Raises KeyError if it doesn't record `positive_weight`
+    either.
+    """
+    if attributes.get("quantity", "q") == "q":
+        return UNCHANGED
+    if SLOPE in attributes:
+        return LogitLine(float(attributes[SLOPE]), float(attributes[INTERCEPT]))
+    return theoretical_line(float(attributes["positive_weight"]))
+
+
+def undone(stored: np.ndarray, line: LogitLine) -> np.ndarray:
+    """Return the network's logits of the logits of stored values: the inverse of `line`."""
+    return (stored - line.intercept) / line.slope
+
+
+def shown_line(attributes: Mapping[str, Any], fit: LogitLine | None) -> LogitLine:
+    """Return the line from the logit of what a mask stores to the logit of P: nothing is to be done where it stores P.
+
+    fit: of the mask's model, if it has one. Raises KeyError if the mask stores q and records no `positive_weight`.
+    """
+    if attributes.get("quantity", "q") == "P":
+        return UNCHANGED
+    return fit or theoretical_line(float(attributes["positive_weight"]))
 
 
 def chosen_fit(fits: Iterable[ProbabilityFit], model: str, flips: bool) -> ProbabilityFit | None:
