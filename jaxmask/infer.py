@@ -2,172 +2,120 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
+from jaxmask.devices import nvidia_facts
+from jaxmask.ensemble import ensemble_digest, joint_split, load_models, probability_fit
+from jaxmask.finish import Finish
 from jaxmask.infer_config import InferConfig
-from jaxmask.maskfile import MASK_SUFFIX, Mask, read_attributes, write_mask
+from jaxmask.kept_memory import keep_memory
+from jaxmask.launch_choice import Launch
+from jaxmask.mask_settings import is_done, mask_settings
 from jaxmask.mesh import use_cpu_only
-from jaxmask.model import Model, load_model
+from jaxmask.model import Model
 from jaxmask.parts import part_finder
-from jaxmask.pixels import image
-from jaxmask.predict import cloud_probability, predict_scene, predict_tiles
-from jaxmask.scene_source import Wanted, find_scenes, info_json, is_shard, load_scene, scene_name
-from preprocess.command import Failure, finish, run
-from preprocess.errors import UserError
+from jaxmask.predictor import open_predictor
+from jaxmask.scene_input import SceneInput, read_input
+from jaxmask.scene_source import Wanted, find_scenes, is_shard
+from jaxmask.shares import clear_others, failures_name, share, take_process
+from jaxmask.stream import Tally, stream
+from jaxmask.threads import close, read_ahead
+from preprocess.command import finish, run
 from preprocess.files import writable_folder
-from preprocess.pool import map_items, one_line
-from preprocess.scene import Scene
-from preprocess.shard import read_info
+from preprocess.outcome import Outcome
+from preprocess.pool import map_items
 
-PICTURE_SUFFIX = ".png"
-
-Predict = Callable[[np.ndarray], np.ndarray]  # normalised image (H, W, 9) -> output (H, W), float32
+READ_AHEAD = 1  # scenes of 90 MB, beside the one being read
 
 
 def main(config: InferConfig) -> int:
     """Predict what is not there yet; returns the exit code."""
     begun = time.monotonic()
-    if config.cpu_only:
-        use_cpu_only()
-    scenes = find_scenes(config.scenes)
+    launch = prepare_process(config)
+    scenes = share(find_scenes(config.scenes), launch)
     if config.scheduler is not None:  # whose workers' current folder is another
         scenes = [path.absolute() for path in scenes]
-    model = load_model(config.model, config.checkpoint)
+    models = load_models(config.model, config.ensemble, config.checkpoint)
+    fit = probability_fit(models, flips=config.flips) if config.probability or config.netcdf else None
     folder = writable_folder(config.predictions)
-    settings = mask_settings(config, model)
-    missing = [
-        path for path in scenes if not is_done(folder, path, settings, overwrite=config.overwrite, png=config.png)
-    ]
-    failures = predict_all(config, model, missing, settings)
-    written, reused = len(missing) - len(failures), len(scenes) - len(missing)
-    seconds = round(time.monotonic() - begun, 1)
-    summary = {"masks": written, "reused": reused, "seconds": seconds, "model": model.digest}
-    counts = f"{written} masks written, {reused} reused, {len(failures)} failed"
-    return finish(config, summary | {"message": f"{counts} in {seconds} s; masks in {folder}"}, failures, folder)
-
-
-def predict_all(config: InferConfig, model: Model, paths: list[Path], settings: dict[str, Any]) -> list[Failure]:
-    """Read ahead, predict and write one scene after the other; what could not be done, and why."""
-    wanted = Wanted(model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify)
-    reader = partial(load_scene, wanted=wanted)
-    workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
-    predict, part = predictor(config, model), part_finder(model.split)
-    failures, done = [], dict[str, Path]()
-    outcomes = map_items(reader, paths, workers=workers, scheduler=config.scheduler, label="infer", quiet=config.quiet)
-    for outcome in outcomes:
-        scene = outcome.value
-        if scene is None:
-            failures.append(Failure(str(outcome.item), outcome.error or "unknown"))
-            continue
-        try:
-            _refuse_twins(done, scene.info.product, outcome.item)
-            attributes = settings | {"part": part(scene.info.product)}
-            write_prediction(config, scene, predict, attributes)
-        except (UserError, ValueError, RuntimeError) as error:
-            failures.append(Failure(str(outcome.item), one_line(error)))
-    return failures
-
-
-def predictor(config: InferConfig, model: Model) -> Predict:
-    """The model as a function of images, tiled or whole, giving q or P."""
-    params = jax.device_put(model.params)
-    tiled = config.tiling == "reference"
-    predict = partial(predict_tiles, crop=config.crop) if tiled else predict_scene
-
-    def outputs(pixels: np.ndarray) -> np.ndarray:
-        q = predict(model.graphdef, params, pixels)
-        return cloud_probability(q, model.positive_weight) if config.probability else q
-
-    return outputs
-
-
-def write_prediction(config: InferConfig, scene: Scene, predict: Predict, attributes: dict[str, Any]) -> None:
-    """Predict one scene and write its mask, and the quicklook if asked for."""
-    pixels = image(scene.refs, scene.bts)
-    finite = np.isfinite(pixels).all(axis=-1)
-    pixels[~finite] = 0
-    valid = finite & (scene.valid[..., 0] > 0)
-    product = {"product": info_json(scene.info), "rows": scene.info.rows, "columns": scene.info.columns}
-    mask = Mask(
-        scene.info.product,
-        predict(pixels),
-        valid,
-        attributes | product,
-        latitude=scene.latitude,
-        longitude=scene.longitude,
-        flags=scene.flags,
-        measured=scene.measured,
+    clear_others(folder, launch)
+    settings = mask_settings(config, models, fit)
+    wanted = {"overwrite": config.overwrite, "netcdf": config.netcdf, "png": config.png}
+    missing = [path for path in scenes if not is_done(path, settings, folder, **wanted)]
+    finishing = Finish(config, settings, models[0].positive_weight, fit, part_finder(joint_split(models)))
+    tally = (
+        predict_all(config, models, missing, finishing, quiet=config.quiet or launch.process > 0)
+        if missing
+        else Tally()
     )
-    picture = config.predictions / f"{mask.name}{PICTURE_SUFFIX}"
-    if config.png:
-        from jaxmask.quicklook import save_quicklook  # matplotlib is slow to import
+    summary = summarise(config, models, len(scenes), len(missing), tally, launch, time.monotonic() - begun)
+    return finish(config, summary, tally.failures, folder, failures_name(launch))
 
-        save_quicklook(picture, scene, mask.probability, valid, config.threshold, mask.attributes["quantity"])
+
+def prepare_process(config: InferConfig) -> Launch:
+    """Settle memory and devices, before any is touched; returns which of several processes this is."""
+    if config.cpu_only or not nvidia_facts().plugins:
+        keep_memory()
+    if config.cpu_only:
+        use_cpu_only()
+    return take_process(config.num_processes, config.process_id, cpu_only=config.cpu_only)
+
+
+def predict_all(
+    config: InferConfig, models: Sequence[Model], paths: Sequence[Path], finishing: Finish, *, quiet: bool
+) -> Tally:
+    """Read ahead, predict and write behind; what could not be done, and why."""
+    predictor = open_predictor(config, models)
+    with reading(config, models[0], paths, quiet=quiet) as outcomes:
+        return stream(paths, outcomes, predictor, finishing.write)
+
+
+@contextmanager
+def reading(
+    config: InferConfig, model: Model, paths: Sequence[Path], *, quiet: bool
+) -> Iterator[Iterator[Outcome[Path, SceneInput]]]:
+    """Yield the scenes as they come, made into what the model wants: by other processes, or a thread of this one."""
+    wanted = Wanted(model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify)
+    reader = partial(read_input, wanted=wanted, picture=config.png)
+    workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
+    outcomes = map_items(reader, paths, workers=workers, scheduler=config.scheduler, label="infer", quiet=quiet)
+    if workers == 0 and config.scheduler is None:
+        with read_ahead(outcomes, READ_AHEAD) as ready:
+            yield ready
     else:
-        picture.unlink(missing_ok=True)  # of another mask
-    write_mask(config.predictions / f"{mask.name}{MASK_SUFFIX}", mask)
+        try:
+            yield outcomes
+        finally:
+            close(outcomes)
 
 
-def mask_settings(config: InferConfig, model: Model) -> dict[str, Any]:
-    """The attributes by which a mask is known to be of this model and these flags."""
-    crop = {"crop_size": config.crop} if config.tiling == "reference" else {}
+def summarise(
+    config: InferConfig,
+    models: Sequence[Model],
+    scenes: int,
+    missing: int,
+    tally: Tally,
+    launch: Launch,
+    seconds: float,
+) -> dict[str, Any]:
+    """What is said at the end."""
+    written, reused, failed = missing - len(tally.failures), scenes - missing, len(tally.failures)
+    counts = f"{written} masks written, {reused} reused, {failed} failed"
+    of = f"process {launch.process} of {launch.processes}: " if launch.processes > 1 else ""
     return {
-        "model": model.digest,
-        "convention": model.convention,
-        "calibration": model.calibration,
-        "positive_weight": model.positive_weight,
-        "quantity": "P" if config.probability else "q",
-        "threshold": config.threshold,
-        "tiling": config.tiling,
-        **crop,
-        "jaxmask": importlib.metadata.version("jaxmask"),
-    }
-
-
-def is_done(folder: Path, scene: Path, settings: dict[str, Any], *, overwrite: bool, png: bool = False) -> bool:
-    """Whether `folder` holds the whole mask of this scene under these settings, and its quicklook if `png`.
-
-    A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one, or
-    one of a shard that has been converted otherwise since, is made anew.
-    """
-    path = folder / f"{scene_name(scene)}{MASK_SUFFIX}"
-    if not path.exists():
-        return False
-    try:
-        found = read_attributes(path)
-    except UserError:
-        return False
-    differing = [name for name, value in settings.items() if found.get(name) != value and name != "jaxmask"]
-    if differing and not overwrite:
-        raise UserError(
-            f"{path} is there already, but of another {differing[0]} ({found.get(differing[0], 'unknown')}); "
-            "choose another folder, or pass --overwrite to replace such masks"
-        )
-    complete = not png or path.with_suffix(PICTURE_SUFFIX).exists()
-    return not differing and complete and not _is_outdated(scene, found)
-
-
-def _is_outdated(scene: Path, attributes: dict[str, Any]) -> bool:
-    """Whether a shard's record (product version, label, size, ...) is no longer the one its mask was made from."""
-    try:
-        return is_shard(scene) and info_json(read_info(scene)) != attributes.get("product")
-    except UserError:
-        return False  # a shard that can't be read gives no better mask
-
-
-def _refuse_twins(done: dict[str, Path], name: str, path: Path) -> None:
-    if name in done:
-        raise UserError(f"{path} is the same product as {done[name]}, whose mask is written")
-    done[name] = path
+        "masks": written,
+        "reused": reused,
+        "seconds": round(seconds, 1),
+        "waited_seconds": {whom: round(waited, 2) for whom, waited in tally.seconds.items()},
+        "model": ensemble_digest(models),
+        "message": f"{of}{counts} in {seconds:.1f} s; masks in {config.predictions}",
+    } | ({"process": launch.process, "processes": launch.processes} if launch.processes > 1 else {})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,10 @@ class InferConfig(Parallel):
     """Replace masks of another model or of other flags."""
     cpu_only: bool = False
     """Leave accelerators alone."""
+    num_processes: int | None = None
+    """Processes among which the scenes are dealt out; by default as Slurm, Open MPI, Kubernetes or launch.local say."""
+    process_id: int | None = None
+    """Number of this process among them, from 0; only with --num-processes."""
     workers: int | None = field(default=None, kw_only=True)
     """Reading processes on this machine; by default one a core for raw products, none for shards; 0 for none."""
 
@@ -81,6 +85,13 @@ class InferConfig(Parallel):
             raise UserError("--crop-size belongs to --tiling reference; the whole scene needs no overlap: leave it out")
         if self.tiling == "reference" and self.max_pixels is not None:
             raise UserError("--max-pixels contradicts --tiling reference, whose tiles are small already: leave it out")
+
+        if (self.num_processes is None) != (self.process_id is None):
+            raise UserError("--num-processes and --process-id go together: give both or neither")
+        if self.num_processes is not None and self.process_id is not None:
+            check(self.num_processes >= 1, "num_processes", "1 or more", self.num_processes)
+            bound = f"from 0 to {self.num_processes - 1}"
+            check(0 <= self.process_id < self.num_processes, "process_id", bound, self.process_id)
 
     @property
     def crop(self) -> int:

@@ -10,17 +10,18 @@ import numpy as np
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
+from jaxmask.channels import (
+    BT_OFFSET_K,
+    BT_SCALE_K,
+    CHANNELS,
+    REFLECTANCE_CHANNELS,
+    REFLECTANCE_OFFSET,
+    TEMPERATURE_CHANNELS,
+    normalise,
+)
+
 Array = np.ndarray | jax.Array
 Patch = dict[str, NDArray[Any]]  # image (..., 9), label and weight (..., 1), one or a batch of them
-
-REFLECTANCE_CHANNELS = 6
-TEMPERATURE_CHANNELS = 3
-CHANNELS = REFLECTANCE_CHANNELS + TEMPERATURE_CHANNELS
-
-# The original's normalisation, which its published models have learnt.
-BT_OFFSET_K = 270.0
-BT_SCALE_K = 22.0
-REFLECTANCE_OFFSET = 0.5
 
 # Training keeps a normalised channel as int16 counts q and gives it back as q * step + centre: of powers of two and
 # whole numbers, so that float32 holds every value exactly, whatever the order or fusion of the arithmetic.
@@ -37,7 +38,7 @@ def image(refs: Array, bts: Array) -> Any:
     Returns (..., 9) float32: refs - 0.5, (bts - 270 K) / 22 K, as the original does.
     """
     if isinstance(refs, np.ndarray):
-        return _numpy_image(refs, np.asarray(bts))
+        return normalise(refs, np.asarray(bts))
     channels = [refs - REFLECTANCE_OFFSET, (bts - BT_OFFSET_K) / BT_SCALE_K]
     return jax.numpy.concatenate([channel.astype(np.float32) for channel in channels], axis=-1)
 
@@ -103,11 +104,3 @@ def label(bayes: Array) -> Any:
 def weight(valid: Array, label_valid: Array) -> Any:
     """Loss weight: (..., 1) float32, 1 where both masks (..., 1) are set, else 0: fill is never learnt from."""
     return ((valid > 0) & (label_valid > 0)).astype(np.float32)
-
-
-def _numpy_image(refs: NDArray[Any], bts: NDArray[Any]) -> NDArray[np.float32]:
-    """The same numbers with hardly any memory but the result's, whose first touch costs more than the arithmetic."""
-    stacked = np.empty((*refs.shape[:-1], refs.shape[-1] + bts.shape[-1]), np.float32)
-    np.subtract(refs, REFLECTANCE_OFFSET, out=stacked[..., : refs.shape[-1]], casting="same_kind")
-    np.divide(bts - BT_OFFSET_K, BT_SCALE_K, out=stacked[..., refs.shape[-1] :], casting="same_kind")
-    return stacked

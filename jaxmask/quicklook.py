@@ -11,7 +11,7 @@ from jaxmask import panels
 from preprocess.colour import daylight, false_colour
 from preprocess.errors import UserError
 from preprocess.files import whole_file
-from preprocess.scene import Scene
+from preprocess.scene import Scene, SceneInfo
 
 THRESHOLD = 0.5
 
@@ -37,7 +37,20 @@ def save_quicklook(
             f"{probability.shape} and its validity of {valid.shape}: make the mask from this scene"
         )
     base = false_colour(scene.refs, scene.bts, daylight(scene.refs), np.asarray(scene.valid)[..., 0] > 0)
-    title = f"{scene.info.product}   {scene.info.start_time}"
-    picture = panels.quicklook(base, probability, np.asarray(valid, bool), threshold, title, quantity)
+    write_quicklook(path, base, scene.info, probability, np.asarray(valid, bool), threshold, quantity)
+
+
+def write_quicklook(
+    path: Path,
+    base: NDArray[np.uint8],
+    info: SceneInfo,
+    probability: NDArray[np.floating],
+    valid: NDArray[np.bool_],
+    threshold: float,
+    quantity: str,
+) -> None:
+    """The same from `base`, the scene's false colour (H, W, 3)."""
+    title = f"{info.product}   {info.start_time}"
+    picture = panels.quicklook(base, probability, valid, threshold, title, quantity)
     with whole_file(path) as partial:
         partial.write_bytes(picture)
