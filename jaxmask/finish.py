@@ -13,7 +13,7 @@ from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import Mask
 from jaxmask.outputs import write_outputs
 from jaxmask.parts import Part
-from jaxmask.probability import LogitLine, to_output, to_probability
+from jaxmask.probability import LogitLine, probability_line, to_output, to_probability
 from jaxmask.scene_input import SceneInput
 from jaxmask.scene_source import info_json
 
@@ -47,7 +47,8 @@ class Finish:
             measured=scene.measured,
         )
         unbuffered = probability if config.netcdf else None
-        write_outputs(config.predictions, mask, scene.info, probability=unbuffered, base=scene.picture)
+        line = probability_line(self.positive_weight, self.fit)
+        write_outputs(config.predictions, mask, scene.info, probability=unbuffered, line=line, base=scene.picture)
 
     def _attributes(self, scene: SceneInput) -> dict[str, Any]:
         """What is known of this product alone."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxmask.cf_mask import write_cf_mask
 from jaxmask.maskfile import MASK_SUFFIX, Mask, write_mask
+from jaxmask.probability import LogitLine
 from preprocess.scene import SceneInfo
 
 NETCDF_SUFFIX = "_cloud.nc"
@@ -21,14 +21,15 @@ def write_outputs(
     info: SceneInfo,
     *,
     probability: NDArray[np.float32] | None = None,
+    line: LogitLine | None = None,
     base: NDArray[np.uint8] | None = None,
 ) -> None:
     """Write `mask` to `folder`; its `.h5` last, so that where it is, the others are too.
 
-    probability: (H, W) float32, P(cloud) without buffer: a CF netCDF file is written where it is given; base: (H, W, 3)
-    uint8, the scene in false colour (quicklook.base_picture): a quicklook is written where it is given. Files of
-    an earlier mask of this product that are not asked for now are removed, the earlier mask itself first: what a
-    killed program leaves is never a mask with files of another.
+    probability: (H, W) float32, P(cloud) without buffer: a CF netCDF file is written where it is given; line: how it
+    came from the network's logits; base: (H, W, 3) uint8, the scene in false colour: a quicklook is written where it
+    is given. Files of an earlier mask of this product are removed first: what a killed program leaves is never a mask
+    with files of another. Raises UserError as cf_mask.write_cf_mask.
     To be called from one thread of a process at a time: the netCDF library knows no threads.
     """
     path = folder / f"{mask.name}{MASK_SUFFIX}"
@@ -37,9 +38,11 @@ def write_outputs(
     netcdf.unlink(missing_ok=True)
     picture.unlink(missing_ok=True)
     if probability is not None:
-        write_cf_mask(netcdf, mask, info, probability)
+        from jaxmask.cf_mask import write_cf_mask  # netCDF4 is slow to import
+
+        write_cf_mask(netcdf, mask, info, probability, line)
     if base is not None:
-        from jaxmask.quicklook import write_quicklook  # matplotlib is slow to import
+        from jaxmask.quicklook import write_quicklook  # as is matplotlib
 
         settings = mask.threshold, mask.attributes["quantity"]
         write_quicklook(picture, base, info, mask.probability, mask.valid, *settings)

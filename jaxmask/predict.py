@@ -18,17 +18,20 @@ from jaxmask.unet import SIZE_MULTIPLE, Params
 TILES_AT_ONCE = 9  # 9 tiles of 256 x 256 need about a third of the memory of one whole scene
 
 
-def scene_logits(logits: Logits, images: np.ndarray, *, max_pixels: int | None = None) -> np.ndarray:
+def scene_logits(logits: Logits, images: np.ndarray, *, max_pixels: int | None = None) -> Any:
     """Logits (B, H, W) float32 of normalised images (B, H, W, 9) float32, H and W any, without seams.
 
     In one piece, or, where a scene has more than `max_pixels` pixels, tile by tile in less memory: the same logits
-    but for rounding. The network meets one shape for each padded size.
+    but for rounding. The network meets one shape for each padded size. Whole images whose H and W are multiples of 8
+    are not waited for: then the result is what `logits` gave, perhaps still being computed.
     Raises ValueError if no tile can be so small (halo_tiles.plan).
     """
     height, width = images.shape[1:3]
     if max_pixels is not None and height * width > max_pixels:
         return tile_logits(logits, images, max_pixels)
-    return np.asarray(logits(padded(images)))[:, :height, :width]
+    whole = padded(images)
+    found = logits(whole)
+    return found if whole is images else np.asarray(found)[:, :height, :width]
 
 
 def padded(images: np.ndarray) -> np.ndarray:
