@@ -12,7 +12,7 @@ from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import MASK_SUFFIX, read_attributes
 from jaxmask.model import Model
 from jaxmask.outputs import companions
-from jaxmask.probability import LogitLine, probability_line, theoretical_line
+from jaxmask.probability import LogitLine, line_attributes, probability_line, theoretical_line
 from jaxmask.scene_source import info_json, is_shard, scene_name
 from preprocess.errors import UserError
 from preprocess.shard import read_info
@@ -29,9 +29,11 @@ def mask_settings(config: InferConfig, models: Sequence[Model], fit: LogitLine |
     """
     model = models[0]
     crop = {"crop_size": config.crop} if config.tiling == "reference" else {}
-    line = _line_settings(probability_line(model.positive_weight, fit)) if config.probability else {}
+    line = line_attributes(probability_line(model.positive_weight, fit)) if config.probability else {}
+    members = {"members": " ".join(sorted(each.digest for each in models))} if len(models) > 1 else {}
     return {
         "model": ensemble_digest(models),
+        **members,
         "convention": model.convention,
         "calibration": model.calibration,
         "positive_weight": model.positive_weight,
@@ -75,16 +77,12 @@ def is_done(
     return not differing and complete and not _is_outdated(scene, found)
 
 
-def _line_settings(line: LogitLine) -> dict[str, float]:
-    return {"probability_slope": line.slope, "probability_intercept": line.intercept}
-
-
 def _defaults(found: dict[str, Any]) -> dict[str, Any]:
     """What a mask that we wrote before some setting existed has of it."""
     if VERSION_NAME not in found:
         return {}
     of_probability = found.get("quantity") == "P"
-    return FORMERLY | (_line_settings(theoretical_line(found["positive_weight"])) if of_probability else {})
+    return FORMERLY | (line_attributes(theoretical_line(found["positive_weight"])) if of_probability else {})
 
 
 def _is_outdated(scene: Path, attributes: dict[str, Any]) -> bool:
