@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
-from flax import nnx
 
-from jaxmask import unet
+from jaxmask.jax_network import open_logits
 from jaxmask.logits import Logits
 from jaxmask.model import Model
-from jaxmask.unet import Params
 
 Backend = Literal["jax", "openvino"]
 Precision = Literal["float32", "bfloat16"]
@@ -31,10 +27,4 @@ class Network:
 
 def open_network(model: Model, backend: Backend = "jax", precision: Precision = "float32") -> Network:
     """Put the model's parameters on the devices; compiled for each shape when it is first met."""
-    params = jax.device_put(model.params)
-    return Network(partial(_logits, model.graphdef, params, precision))
-
-
-@partial(jax.jit, static_argnums=(0, 2))
-def _logits(graphdef: nnx.GraphDef, params: Params, precision: Precision, images: jax.Array) -> jax.Array:
-    return unet.apply(graphdef, params, images, jnp.dtype(precision))[..., 0]
+    return Network(open_logits(model, precision), jax.local_device_count())
