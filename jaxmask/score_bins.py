@@ -20,12 +20,17 @@ def logit(values: np.ndarray) -> np.ndarray:
         return np.clip(np.log(exact) - np.log1p(-exact), -LARGEST_LOGIT, LARGEST_LOGIT)
 
 
+def bin_index(values: np.ndarray) -> np.ndarray:
+    """The bin of each output q or P from 0 to 1, of any shape: int64, 0 to BINS - 1; BINS / 2 begins at 0.5."""
+    steps = (logit(values) + LARGEST_LOGIT) * (BINS / (2 * LARGEST_LOGIT))
+    return np.minimum(steps.astype(np.int64), BINS - 1)
+
+
 def count_bins(values: np.ndarray, target: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """Count the pixels where `counted`, by output and target: (BINS, 2) int64, column 0 clear, 1 cloud.
 
     values: outputs q or P from 0 to 1, float; target, counted: bool; all of one shape. Sums of such counts are the
     counts of all.
     """
-    steps = (logit(values[counted]) + LARGEST_LOGIT) * (BINS / (2 * LARGEST_LOGIT))
-    index = np.minimum(steps.astype(np.int64), BINS - 1) * 2 + target[counted]
+    index = bin_index(values[counted]) * 2 + target[counted]
     return np.bincount(index, minlength=2 * BINS).reshape(BINS, 2)

@@ -7,12 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from preprocess.level1 import CONFIDENCE_BITS
-
 # `measured` of a shard holds bit c - 1 for channel Sc.
 THERMAL_BITS = (1 << (8 - 1)) | (1 << (9 - 1))
-
-STRATA = ("all", "day", "night", "sea", "land")
 
 
 class Counts(NamedTuple):
@@ -46,39 +42,53 @@ def shares(counts: Counts, right: str) -> dict[str, Any]:
     """The counts and what follows from them; None where there is nothing to divide by.
 
     `right` names the share of pixels where mask and target agree ("agreement" with a label, "accuracy" against truth).
-    majority: the share that an all-cloud or all-clear mask would get, whichever is better.
+    missed_cloud: of the target's cloud, what the mask calls clear (1 - recall); false_alarms: of the target's clear
+    pixels, what the mask calls cloud. Then what masks would get that know nothing: all_cloud and all_clear the share
+    right, majority the greater of these; all_cloud_f1 (its IoU is its share right; an all-clear mask's F1, IoU are 0).
     """
     hit, false_alarm, missed, clear = counts
-    total = counts.total
+    total, cloud = counts.total, hit + missed
     return {
         "count": total,
         **counts._asdict(),
-        right: _share(hit + clear, total),
-        "precision": _share(hit, hit + false_alarm),
-        "recall": _share(hit, hit + missed),
-        "f1": _share(2 * hit, 2 * hit + false_alarm + missed),
-        "iou": _share(hit, hit + false_alarm + missed),
-        "majority": _share(max(hit + missed, false_alarm + clear), total),
+        right: share(hit + clear, total),
+        "precision": share(hit, hit + false_alarm),
+        "recall": share(hit, cloud),
+        "missed_cloud": share(missed, cloud),
+        "false_alarms": share(false_alarm, false_alarm + clear),
+        "f1": share(2 * hit, 2 * hit + false_alarm + missed),
+        "iou": share(hit, hit + false_alarm + missed),
+        "majority": share(max(cloud, total - cloud), total),
+        "all_cloud": share(cloud, total),
+        "all_clear": share(total - cloud, total),
+        "all_cloud_f1": share(2 * cloud, total + cloud),
     }
 
 
-def strata(flags: np.ndarray) -> dict[str, np.ndarray]:
-    """Where each of STRATA is, bool, from `flags` (H, W) uint16, confidence_in.
+def corrections(outcomes: np.ndarray) -> dict[str, Any]:
+    """How the mask treats the label's errors, from pixels by truth, label, mask, (2, 2, 2), each 0 clear, 1 cloud.
 
-    Night is every pixel without the day bit, twilight included. Where no flag is set at all (the original's shards
-    have none) only "all" is there.
+    corrected: of the pixels where the label is wrong, those where the mask is right; spoiled: of the pixels where the
+    label is right, those where the mask is wrong. Their shares are None where there is no such pixel.
     """
-    everywhere = np.ones(flags.shape, bool)
-    if not flags.any():
-        return {"all": everywhere}
-    day, sea, land = (flags & CONFIDENCE_BITS[name] > 0 for name in ("day", "ocean", "land"))
-    return {"all": everywhere, "day": day, "night": ~day, "sea": sea, "land": land}
+    wrong, right = outcomes[(0, 1), (1, 0)], outcomes[(0, 1), (0, 1)]  # (2, 2): by truth, mask
+    errors, corrected = int(wrong.sum()), int(np.trace(wrong))
+    rights, spoiled = int(right.sum()), int(right.sum() - np.trace(right))
+    return {
+        "label_errors": errors,
+        "corrected": corrected,
+        "corrected_share": share(corrected, errors),
+        "right_labels": rights,
+        "spoiled": spoiled,
+        "spoiled_share": share(spoiled, rights),
+    }
 
 
-def countable(valid: np.ndarray, label_valid: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Pixels that count: valid, labelled, and S8 and S9 measured there (not cosmetic); all (H, W), returns bool."""
-    return (valid > 0) & (label_valid > 0) & ((measured & THERMAL_BITS) == THERMAL_BITS)
+def is_measured(measured: np.ndarray) -> np.ndarray:
+    """Where S8 and S9 are measurements (not cosmetic), bool; measured: uint16, as a shard's."""
+    return (measured & THERMAL_BITS) == THERMAL_BITS
 
 
-def _share(part: int, whole: int) -> float | None:
+def share(part: int, whole: int) -> float | None:
+    """part / whole, None of nothing."""
     return part / whole if whole else None
