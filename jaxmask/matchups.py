@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 Table = Mapping[str, np.ndarray]
+Select = Literal["type", "all"]
 
 ZERO_CELSIUS_K = 273.15
 MIN_SST_K = 273.15  # the original's bound on buoy and satellite temperatures; sea water freezes at 271.35 K
@@ -99,11 +100,24 @@ def reference_filter(table: Table) -> np.ndarray:
     return _common_filter(table, longitude_offset) & (table["satzao"] <= MAX_ZENITH_DEG)
 
 
-def quality_filter(table: Table, algorithm: Algorithm) -> np.ndarray:
-    """Rows (N,) bool of `algorithm` fit for its statistics: oblique zenith angle asked of dual views only."""
+def quality_filter(
+    table: Table, algorithm: Algorithm, select: Select = "type", *, any_quality: bool = False
+) -> np.ndarray:
+    """Rows (N,) bool of `algorithm` fit for its statistics: oblique zenith angle asked of dual views only.
+
+    select: see `selected`; any_quality: whatever the quality level.
+    """
     offset = np.abs(table["slon"] - table["longitude_an"]) % 360.0
-    keep = _common_filter(table, np.minimum(offset, 360.0 - offset)) & retrieved(table, algorithm)
+    keep = _place_filter(table, np.minimum(offset, 360.0 - offset)) & selected(table, algorithm, select)
+    keep &= np.isfinite(differences(table, algorithm))
+    if not any_quality:
+        keep &= table["quality_level"] == BEST_QUALITY_LEVEL
     return keep & (table["satzao"] <= MAX_ZENITH_DEG) if algorithm.dual_view else keep
+
+
+def selected(table: Table, algorithm: Algorithm, select: Select) -> np.ndarray:
+    """Rows (N,) bool with `algorithm`'s temperature: "type", those it was chosen for; "all", wherever it is there."""
+    return retrieved(table, algorithm) if select == "type" else table[algorithm.column] > MIN_SST_K
 
 
 def retrieved(table: Table, algorithm: Algorithm) -> np.ndarray:
@@ -196,10 +210,13 @@ def operational_masks(table: Table, bayes_threshold: float = BAYES_THRESHOLD) ->
 
 
 def _common_filter(table: Table, longitude_offset: np.ndarray) -> np.ndarray:
+    return _place_filter(table, longitude_offset) & (table["quality_level"] == BEST_QUALITY_LEVEL)
+
+
+def _place_filter(table: Table, longitude_offset: np.ndarray) -> np.ndarray:
     return (
         (np.abs(table["slat"] - table["latitude_an"]) < MAX_LATITUDE_OFFSET_DEG)
         & (longitude_offset < MAX_LONGITUDE_OFFSET_DEG)
         & (buoy_temperature(table) > MIN_SST_K)
         & (table["satzan"] <= MAX_ZENITH_DEG)
-        & (table["quality_level"] == BEST_QUALITY_LEVEL)
     )
