@@ -21,7 +21,7 @@ from jaxmask.unet import SIZE_MULTIPLE
 
 REACH = 51  # pixels: how far a logit depends on the image, at the worst alignment; tests/test_halo_tiles.py
 HALO = math.ceil(REACH / SIZE_MULTIPLE) * SIZE_MULTIPLE
-STRIDES = 2 * HALO  # of a tile, all but these pixels are new
+OVERLAP = 2 * HALO  # of neighbouring tiles
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def line(length: int, tiles: int) -> Line:
 
     n tiles cover n * size - (n - 1) * 112 pixels: neighbours share two halos, the axis' ends have none.
     """
-    size = _up(math.ceil((length + (tiles - 1) * STRIDES) / tiles))
-    stride = size - STRIDES
+    size = _up(math.ceil((length + (tiles - 1) * OVERLAP) / tiles))
+    stride = size - OVERLAP
     return Line(length, size, tuple(min(index * stride, length - size) for index in range(tiles)))
 
 
@@ -87,7 +87,7 @@ def tile_logits(logits: Logits, images: np.ndarray, max_pixels: int) -> np.ndarr
 
 def _most(length: int) -> int:
     """The most tiles along an axis: each adds at least 8 pixels."""
-    return max(1, (length - STRIDES) // SIZE_MULTIPLE)
+    return max(1, (length - OVERLAP) // SIZE_MULTIPLE)
 
 
 def _up(length: int) -> int:
