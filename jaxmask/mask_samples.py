@@ -5,27 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from jaxmask.maskfile import read_points
+from jaxmask.granules import Stand, assign_masks
+from jaxmask.mask_pixels import MaskPixels, map_mask
 from jaxmask.matchups import Table, pixel_indices, product_names
+from jaxmask.nearest_pixel import Located, nearest_pixels
+from jaxmask.pixel_decisions import CODES, DECIDED, REASONS, UNKNOWN, day_by_flags, day_by_sun, undecided
+from jaxmask.place_offset import offset_line, offset_summary
+from jaxmask.split import granule_of
+from jaxmask.sun import local_solar_hours, product_time_s
 from preprocess.command import Failure, log
 from preprocess.errors import UserError
 from preprocess.pool import one_line
 
+Locate = Literal["index", "position"]
+
 
 @dataclass(frozen=True)
 class MaskSamples:
-    """At each of N match-ups: value (N,) float64, NaN where there is none; valid (N,) bool; threshold (N,) float64.
+    """At each of N match-ups what its mask says.
 
-    excluded: reason -> number of rows without a decision; failures: masks that could not be read.
+    value: (N,) float64, NaN where there is none; valid: (N,) bool, whether it is a decision: every mask is judged on
+    these rows alone; threshold: (N,) float64; indexed: (N,) float64, the value at (y_cems, x_cems) of the mask that the
+    row names, valid or not, as the original has it, else NaN; rows, columns: (N,) int64, the pixel, -1 where there is
+    none; day: (N,) int8, as pixel_decisions; scene: (N,) int64, the number of its granule; local_hours: (N,)
+    float64, local mean solar time, NaN where unknown. excluded: reason -> number of rows without a decision; offset:
+    of the table's rows and columns from its positions, pixels; located: how many masks were read by what; failures:
+    masks that could not be read.
     """
 
     value: np.ndarray
     valid: np.ndarray
     threshold: np.ndarray
+    indexed: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    day: np.ndarray
+    scene: np.ndarray
+    local_hours: np.ndarray
     excluded: dict[str, int]
+    offset: dict[str, Any]
+    located: dict[str, int]
     failures: tuple[Failure, ...]
 
     @property
@@ -34,88 +57,192 @@ class MaskSamples:
         return self.valid & (self.value < self.threshold)
 
 
-def sample_masks(table: Table, masks: Sequence[Path], threshold: float | None = None) -> MaskSamples:
-    """Read each mask once, at the match-ups of its product, by (y_cems, x_cems).
+def sample_masks(
+    table: Table, masks: Sequence[Path], threshold: float | None = None, locate: Locate | None = None
+) -> MaskSamples:
+    """Read each mask once, at the match-ups of its product.
 
-    Whether these count rows of the product or of the original's stretched image is not documented; they are used as
-    they are, which is exact where the two agree. threshold: instead of the masks' own. Raises UserError if
-    no match-up names a mask, with an example from either side.
+    locate: "index", the pixel is (y_cems, x_cems), rows and columns of which it is not documented whether they count in
+    the product or in the original's stretched image; "position", it is the one nearest to (latitude_an, longitude_an),
+    where the satellite's temperature was taken: not to (slat, slon), where the buoy was, which filters let lie half
+    a pixel off. None: by position in masks of the product's own grid that hold positions, else by index.
+    threshold: instead of the masks' own. Raises UserError if no match-up names a mask, with an example of either.
     """
     names, of_row = product_names(table["cems_path"])
     paths = {path.stem: path for path in masks}
-    named = [name for name in names if name in paths]
-    if not named:
+    assigned, stands = assign_masks([str(name) for name in names], paths)
+    if not any(assigned):
         raise UserError(
             f"no match-up names a mask: the table names {_example(names)}, {masks[0].parent} holds "
             f"{_example(np.array(sorted(paths)))}; run jaxmask.infer on the products that the table names"
         )
-    rows, columns = pixel_indices(table)
-    samples = _Samples(len(rows))
-    for index, members in _groups(of_row, len(names)):
-        if names[index] in paths:
-            samples.read(paths[names[index]], members, rows, columns)
-    return samples.finish(np.isin(names, named)[of_row], threshold)
+    _tell_stands(stands)
+    samples = _Samples(table, locate)
+    used = sorted({mask for mask in assigned if mask is not None})
+    number = {mask: index for index, mask in enumerate(used)}
+    of_name = np.array([len(used) if mask is None else number[mask] for mask in assigned])
+    own = np.array([mask == name for mask, name in zip(assigned, names, strict=True)])[of_row]
+    for index, members in _groups(of_name[of_row], len(used)):
+        samples.read(paths[used[index]], members, own[members])
+    return samples.finish([str(name) for name in names], of_row, threshold)
 
 
 class _Samples:
     """The arrays of MaskSamples while they are being filled."""
 
-    def __init__(self, count: int) -> None:
-        self.value = np.full(count, np.nan)
-        self.threshold = np.full(count, np.nan)
-        self.valid = np.zeros(count, bool)
-        self.inside = np.ones(count, bool)
-        self.unread = np.zeros(count, bool)
+    def __init__(self, table: Table, locate: Locate | None) -> None:
+        self.index = pixel_indices(table)
+        self.place = tuple(np.asarray(table[name], np.float64) for name in ("latitude_an", "longitude_an"))
+        self.locate = locate
+        count = len(self.index[0])
+        self.value, self.indexed, self.threshold = np.full((3, count), np.nan)
+        self.rows, self.columns = np.full((2, count), -1)
+        self.away = np.full((2, count), np.nan)  # exact rows and columns less the table's
+        self.reason = np.full(count, CODES["without_mask"], np.int8)
+        self.day = np.full(count, UNKNOWN, np.int8)
+        self.located = {"position": 0, "index": 0}
         self.failures: list[Failure] = []
 
-    def read(self, path: Path, members: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    def read(self, path: Path, members: np.ndarray, own: np.ndarray) -> None:
         try:
-            value, valid, inside, threshold = read_points(path, rows[members], columns[members])
+            pixels = map_mask(path)
+            by_position = self._by_position(path, pixels)
         except (UserError, OSError) as error:
             self.failures.append(Failure(path.name, one_line(error)))
-            self.unread[members] = True
+            self.reason[members] = CODES["mask_unreadable"]
             return
-        self.value[members], self.valid[members], self.inside[members] = value, valid, inside
-        self.threshold[members] = threshold
+        self.located["position" if by_position else "index"] += 1
+        index = self.index[0][members], self.index[1][members]
+        indexed = _inside(pixels.value, index)
+        rows = indexed & own
+        self.indexed[members[rows]] = pixels.value[index[0][rows], index[1][rows]]
+        found = self._located(pixels, members, index)
+        if found is not None:
+            away = np.stack([found.exact_rows - index[0], found.exact_columns - index[1]])
+            self.away[:, members] = np.where(indexed, away, np.nan)
+        at = (found.rows, found.columns) if by_position and found is not None else index
+        self._decide(pixels, members, at, by_position=by_position)
 
-    def finish(self, named: np.ndarray, threshold: float | None) -> MaskSamples:
-        read = named & ~self.unread
-        excluded = {
-            "without_mask": int((~named).sum()),
-            "mask_unreadable": int(self.unread.sum()),
-            "outside_mask": int((read & ~self.inside).sum()),
-            "invalid_pixel": int((read & self.inside & ~self.valid).sum()),
-        }
-        if excluded["outside_mask"]:
-            log.warning(
-                "warning: %d match-ups lie beyond their mask's rows and columns; excluded", excluded["outside_mask"]
+    def _by_position(self, path: Path, pixels: MaskPixels) -> bool:
+        if self.locate == "position" and not pixels.holds_positions:
+            raise UserError(
+                f"{path} doesn't hold where its pixels lie; make it again by this version of jaxmask.infer, or take "
+                "--locate index"
             )
-        chosen = self.threshold if threshold is None else np.full(len(named), threshold)
-        return MaskSamples(self.value, self.valid, chosen, excluded, tuple(self.failures))
+        return self.locate == "position" or (self.locate is None and pixels.native and pixels.holds_positions)
+
+    def _located(self, pixels: MaskPixels, members: np.ndarray, index: tuple[np.ndarray, ...]) -> Located | None:
+        if not pixels.holds_positions:
+            return None
+        positions = pixels.fields["latitude"], pixels.fields["longitude"]
+        return nearest_pixels(*positions, self.place[0][members], self.place[1][members], (index[0], index[1]))
+
+    def _decide(
+        self, pixels: MaskPixels, members: np.ndarray, at: tuple[np.ndarray, np.ndarray], *, by_position: bool
+    ) -> None:
+        """Take over what the mask says at the pixels `at`, and why some of it is no decision."""
+        inside = _inside(pixels.value, at)
+        rows, columns, there = at[0][inside], at[1][inside], members[inside]
+        value = pixels.value[rows, columns].astype(np.float64)
+        valid = None if pixels.valid is None else pixels.valid[rows, columns]
+        measured, flags = (
+            pixels.fields[name][rows, columns] if name in pixels.fields else None for name in ("measured", "flags")
+        )
+        padded = (rows >= pixels.rows) | (columns >= pixels.columns)
+        self.value[there], self.rows[there], self.columns[there] = value, rows, columns
+        self.threshold[members] = pixels.threshold
+        self.reason[members] = CODES["outside_mask"]
+        self.reason[there] = undecided(value, valid, padded, measured, flags)
+        if by_position:
+            unplaced = ~np.isfinite(self.place[0][members] + self.place[1][members])
+            self.reason[members[unplaced]] = CODES["without_position"]
+        if flags is not None:
+            self.day[there] = day_by_flags(flags)
+
+    def finish(self, names: Sequence[str], of_row: np.ndarray, threshold: float | None) -> MaskSamples:
+        excluded = {reason: int((self.reason == code).sum()) for code, reason in enumerate(REASONS)}
+        offset = offset_summary(*self.away)
+        _warn(excluded["outside_mask"], offset)
+        time_s = np.array([product_time_s(name) for name in names])[of_row]
+        dark = self.day == UNKNOWN
+        self.day[dark] = day_by_sun(time_s[dark], self.place[0][dark], self.place[1][dark])
+        granules = {name: number for number, name in enumerate(sorted({granule_of(name) for name in names}))}
+        return MaskSamples(
+            value=self.value,
+            valid=self.reason == DECIDED,
+            threshold=self.threshold if threshold is None else np.full(len(of_row), threshold),
+            indexed=self.indexed,
+            rows=self.rows,
+            columns=self.columns,
+            day=self.day,
+            scene=np.array([granules[granule_of(name)] for name in names])[of_row],
+            local_hours=local_solar_hours(time_s, self.place[1]),
+            excluded=excluded,
+            offset=offset,
+            located=self.located,
+            failures=tuple(self.failures),
+        )
 
 
-def _groups(of_row: np.ndarray, count: int) -> list[tuple[int, np.ndarray]]:
-    """(group, the rows that belong to it) for each of `count` groups, sorting once."""
-    order = np.argsort(of_row, kind="stable")
-    parts = np.split(order, np.searchsorted(of_row[order], np.arange(1, count)))
-    return list(enumerate(parts))
+def cloud_at(
+    cloud_of: Callable[[str], np.ndarray | None], table: Table, samples: MaskSamples | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Look up (H, W) bool images, one product's at a time: cloud (N,) bool and known (N,) bool at each match-up.
 
-
-def _example(names: np.ndarray) -> str:
-    return f"{names[0]} ({len(names)} in all)"
-
-
-def cloud_at(cloud_of: Callable[[str], np.ndarray | None], table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Look up (H, W) bool images, one product's at a time: cloud (N,) bool and known (N,) bool at each match-up."""
+    At the pixels of `samples`, by default at (y_cems, x_cems).
+    """
     names, of_row = product_names(table["cems_path"])
-    rows, columns = pixel_indices(table)
+    rows, columns = pixel_indices(table) if samples is None else (samples.rows, samples.columns)
     cloud, known = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     for index, members in _groups(of_row, len(names)):
         image = cloud_of(str(names[index]))
         if image is None:
             continue
-        y, x = rows[members], columns[members]
-        inside = (y >= 0) & (y < image.shape[0]) & (x >= 0) & (x < image.shape[1])
-        cloud[members[inside]] = image[y[inside], x[inside]]
+        inside = _inside(image, (rows[members], columns[members]))
+        there = members[inside]
+        cloud[there] = image[rows[there], columns[there]]
         known[members] = inside
     return cloud, known
+
+
+def _warn(outside: int, offset: dict[str, Any]) -> None:
+    if outside:
+        log.warning("warning: %d match-ups lie beyond their mask's pixels; excluded", outside)
+    if offset["above_half"]:
+        log.warning("warning: %s; --locate says which of the two counts", offset_line(offset))
+
+
+def _tell_stands(stands: Sequence[Stand]) -> None:
+    if not stands:
+        return
+    first = stands[0]
+    log.warning(
+        "warning: %d products without a mask are judged by one of the same sensing start that was processed otherwise, "
+        "such as %s by %s",
+        len(stands),
+        first.product,
+        first.mask,
+    )
+    several = [stand for stand in stands if stand.candidates > 1]
+    if several:
+        log.warning(
+            "warning: for %d of them there are several such masks; the last by name is taken, for %s of %d",
+            len(several),
+            several[0].product,
+            several[0].candidates,
+        )
+
+
+def _inside(image: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return (at[0] >= 0) & (at[0] < image.shape[0]) & (at[1] >= 0) & (at[1] < image.shape[1])
+
+
+def _groups(of_row: np.ndarray, count: int) -> list[tuple[int, np.ndarray]]:
+    """(group, the rows that belong to it) for each of `count` groups, sorting once; greater numbers are of none."""
+    order = np.argsort(of_row, kind="stable")
+    parts = np.split(order, np.searchsorted(of_row[order], np.arange(1, count + 1)))
+    return list(enumerate(parts[:count]))
+
+
+def _example(names: np.ndarray) -> str:
+    return f"{names[0]} ({len(names)} in all)"

@@ -71,40 +71,21 @@ def read_mask(path: Path) -> Mask:
     Values that are not finite count as invalid and read as 0.5, no decision. Raises UserError naming the file,
     the dataset, what was expected and found.
     """
-    with _opened(path) as file:
-        values = _dataset(path, file, "mask")[0, :, :, 0].astype(np.float32)
+    with opened_mask(path) as file:
+        values = mask_dataset(path, file, "mask")[0, :, :, 0].astype(np.float32)
         valid = np.isfinite(values)
         if "valid" in file:
-            valid &= _dataset(path, file, "valid", values.shape)[0, :, :, 0] > 0
+            valid &= mask_dataset(path, file, "valid", values.shape)[0, :, :, 0] > 0
         return Mask(path.stem, np.nan_to_num(values, nan=0.5, posinf=0.5, neginf=0.5), valid, _attributes(file))
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
     """The attributes of a mask file, after a check that its datasets are whole; UserError as `read_mask`."""
-    with _opened(path) as file:
-        shape = _dataset(path, file, "mask").shape[1:3]
+    with opened_mask(path) as file:
+        shape = mask_dataset(path, file, "mask").shape[1:3]
         if "valid" in file:
-            _dataset(path, file, "valid", shape)
+            mask_dataset(path, file, "valid", shape)
         return _attributes(file)
-
-
-def read_points(path: Path, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Read a mask at pixels (rows, columns), both (N,) int.
-
-    Returns values (N,) float64, valid (N,) bool, inside (N,) bool (False for pixels beyond the mask: their value
-    is NaN), and the mask's threshold. Only the pages that hold the points are read where the file allows it.
-    """
-    with _opened(path) as file:
-        data = _dataset(path, file, "mask")
-        height, width = data.shape[1:3]
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        values = np.full(rows.shape, np.nan)
-        values[inside] = _at(path, data, rows[inside], columns[inside])
-        valid = np.isfinite(values)
-        if "valid" in file:
-            flags = _dataset(path, file, "valid", (height, width))
-            valid[inside] &= _at(path, flags, rows[inside], columns[inside]) > 0
-        return values, valid, inside, float(_attributes(file).get("threshold", DEFAULT_THRESHOLD))
 
 
 def find_masks(folder: Path) -> list[Path]:
@@ -126,7 +107,8 @@ def _is_mask_name(path: Path) -> bool:
     return path.name != PREDICTIONS_NAME and not path.name.startswith(".")
 
 
-def _opened(path: Path) -> h5py.File:
+def opened_mask(path: Path) -> h5py.File:
+    """The mask file, open to be read; UserError naming it where it is missing or broken."""
     if not path.is_file():
         raise UserError(f"{path}: no such mask file")
     try:
@@ -135,7 +117,8 @@ def _opened(path: Path) -> h5py.File:
         raise UserError(f"{path} is not a whole HDF5 file ({error}); remove it and run jaxmask.infer again") from error
 
 
-def _dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] | None = None) -> h5py.Dataset:
+def mask_dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] | None = None) -> h5py.Dataset:
+    """A dataset (1, H, W, 1) of a mask file, of `size` (H, W) if given; UserError if there is no such one."""
     data = file.get(name)
     if not isinstance(data, h5py.Dataset):
         raise UserError(f"{path}: expected a dataset '{name}' (1,H,W,1), found {sorted(file) or 'none'}")
@@ -144,14 +127,6 @@ def _dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] | Non
         wanted = f"(1, {size[0]}, {size[1]}, 1)" if size else "(1, H, W, 1)"
         raise UserError(f"{path}: '{name}' should be numbers of shape {wanted}, found {data.dtype} {data.shape}")
     return data
-
-
-def _at(path: Path, data: h5py.Dataset, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    offset = data.id.get_offset()  # None where the data are in chunks
-    if offset is None:
-        return data[0, :, :, 0][rows, columns]
-    mapped = np.memmap(path, data.dtype, "r", offset, data.shape[1:3])
-    return np.asarray(mapped[rows, columns])
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:

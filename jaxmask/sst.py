@@ -76,7 +76,7 @@ def judge(table: Table, samples: MaskSamples, bayes_threshold: float = BAYES_THR
     """The whole of sst.json: `reference`, `statistics`, and how many rows were `excluded` for want of a decision."""
     masks = operational_masks(table, bayes_threshold) | {"unet": samples.clear}
     return {
-        "reference": reference_numbers(table, samples.value, samples.threshold, bayes_threshold),
+        "reference": reference_numbers(table, samples.indexed, samples.threshold, bayes_threshold),
         "statistics": statistics(table, samples.valid, masks),
         "excluded": samples.excluded,
     }
@@ -88,7 +88,7 @@ def write_predictions(path: Path, table: Table, samples: MaskSamples) -> int:
     Added columns: model_mask, in_reference (the original's filters), in_statistics (ours). Returns the number of rows;
     without any, no file is left.
     """
-    in_reference = reference_filter(table) & np.isfinite(samples.value)
+    in_reference = reference_filter(table) & np.isfinite(samples.indexed)
     fit = np.any([quality_filter(table, algorithm) for algorithm in ALGORITHMS], axis=0)
     in_statistics = fit & samples.valid
     keep = in_reference | in_statistics

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxmask.maskfile import Mask, find_masks, product_info, read_attributes, read_mask, read_points, write_mask
+from jaxmask.maskfile import Mask, find_masks, product_info, read_attributes, read_mask, write_mask
 from preprocess.errors import UserError
 
 
@@ -53,22 +53,6 @@ def test_original_file_is_valid_everywhere_but_where_it_is_nan(tmp_path: Path) -
     assert mask.valid.sum() == 11
     assert mask.probability[1, 2] == 0.5
     assert mask.probability[2, 3] == 1.0
-
-
-@pytest.mark.parametrize("chunks", [None, True])
-def test_points_equal_the_whole_mask(tmp_path: Path, chunks: bool | None) -> None:
-    mask = example(30, 40)
-    with h5py.File(tmp_path / "M.h5", "w") as file:
-        file.create_dataset("mask", data=mask.probability[None, :, :, None], chunks=chunks)
-        file.create_dataset("valid", data=mask.valid.astype(np.uint8)[None, :, :, None], chunks=chunks)
-    rows, columns = np.array([0, 29, 3, -1, 30, 5]), np.array([0, 39, 7, 2, 2, 40])
-    values, valid, inside, threshold = read_points(tmp_path / "M.h5", rows, columns)
-    np.testing.assert_array_equal(inside, [True, True, True, False, False, False])
-    np.testing.assert_array_equal(values[:3], mask.probability[rows[:3], columns[:3]])
-    np.testing.assert_array_equal(valid[:3], mask.valid[rows[:3], columns[:3]])
-    assert np.isnan(values[3:]).all()
-    assert not valid[3:].any()
-    assert threshold == 0.5
 
 
 def test_nan_and_shapes_are_refused_and_leave_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""How far the rows and columns that a table of match-ups gives lie from the positions that it gives, in pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+WARN_ABOVE = 0.5  # pixels: then the one is not the pixel of the other
+
+
+def offset_summary(rows: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
+    """Of offsets (N,) float64 of exact positions from the table's rows and columns, NaN where unknown, the statistics.
+
+    count; median and greatest length of the offset; above_half, how many are longer than half a pixel; median_rows and
+    median_columns, which way. None instead of each number where there is no offset.
+    """
+    known = np.isfinite(rows) & np.isfinite(columns)
+    if not known.any():
+        return {"count": 0, **dict.fromkeys(("median", "greatest", "median_rows", "median_columns")), "above_half": 0}
+    length = np.hypot(rows[known], columns[known])
+    return {
+        "count": int(known.sum()),
+        "median": float(np.median(length)),
+        "greatest": float(length.max()),
+        "median_rows": float(np.median(rows[known])),
+        "median_columns": float(np.median(columns[known])),
+        "above_half": int((length > WARN_ABOVE).sum()),
+    }
+
+
+def offset_line(offset: dict[str, Any]) -> str:
+    """The summary for people; "" where there is no offset."""
+    if not offset["count"]:
+        return ""
+    return (
+        f"y_cems, x_cems lie {offset['median']:.2f} pixels (median; greatest {offset['greatest']:.2f}) from "
+        f"latitude_an, longitude_an, {offset['above_half']} of {offset['count']} more than half a pixel "
+        f"(medians {offset['median_rows']:+.2f} rows, {offset['median_columns']:+.2f} columns)"
+    )
