@@ -19,66 +19,100 @@ from jaxmask.platt import fit_line
 from jaxmask.probability import LogitLine, ProbabilityFit, stored_line, theoretical_line, undone
 from jaxmask.probability_file import store_fit
 from jaxmask.reliability import reliability
-from jaxmask.score_bins import BINS, CENTRES
+from jaxmask.score_bins import CENTRES
 from preprocess.errors import UserError
 
 PART = "validation"
-UNRECORDED = "unknown"
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledCounts:
-    """A product's pixels by what its mask stores and by its label: (BINS, 2) int64, of score_bins.count_bins."""
+@dataclass(frozen=True)
+class Source:
+    """What a fit is made for: how all masks of the validation part were made, as far as it depends on that."""
 
-    mask: Path
-    counts: np.ndarray
+    folder: Path  # of the model
+    positive_weight: float
+    model: str  # digest that the masks record
+    flips: bool
+    line: LogitLine  # from the network's logit to that of what they store
 
 
 @dataclass(frozen=True)
 class _Made:
-    """How masks were made, as far as a fit depends on it."""
+    """How a mask was made."""
 
     model: str
     members: str  # digests of an ensemble's members, apart by spaces
     flips: bool
     buffer: int
-    line: LogitLine  # from the network's logit to that of what they store
+    line: LogitLine
 
 
-def calibrate(folder: Path, products: Sequence[LabelledCounts]) -> dict[str, Any]:
-    """Fit P(cloud) to the labels of the products of the model's validation part, and store it in the model's folder.
+def calibration_source(folder: Path, masks: Sequence[Path]) -> Source:
+    """Check, before anything is counted, that P(cloud) of the model in `folder` can be fitted to these masks.
 
-    products: others than those of the validation part are passed over. Masks may store q, or a P, which is undone.
-    Returns, for JSON, the fit, and the reliability there before (by theory) and after.
-    Raises UserError if the model is no folder or has no validation part, none of its products is there or holds both
-    clear and cloudy pixels, or a mask is of another model, of other flips than the rest, or buffered.
+    masks: files that have labels; those outside the model's validation part are passed over. They may store q, or a P,
+    which is undone.
+    Raises UserError if the model is no folder or has no validation part, none of its products is there, or a mask is
+    of another model, made otherwise than the rest, buffered, or doesn't say how it was made.
     """
     model = _model(folder)
     part = part_finder(model.split)
-    chosen = sorted((each for each in products if part(each.mask.stem) == PART), key=lambda each: each.mask.stem)
+    chosen = [mask for mask in masks if part(mask.stem) == PART]
     if not chosen:
         raise UserError(
-            f"--calibrate: none of the {len(products)} masks with a shard is of the {PART} part of {folder}; predict "
+            f"--calibrate: none of the {len(masks)} masks with a shard is of the {PART} part of {folder}; predict "
             f"those {len(model.split.validation)} products by jaxmask.infer, such as {model.split.validation[0]}"
         )
     made = _alike(chosen)
-    _check_model(folder, model, made, chosen[0].mask)
-    counts = np.sum([each.counts for each in chosen], axis=0)
-    logits = undone(CENTRES, made.line)
-    fit = _fit(folder, logits, counts, made, chosen)
-    path = store_fit(folder, fit)
-    theory = theoretical_line(model.positive_weight)
+    _check_model(folder, model, made, chosen[0])
+    return Source(folder, model.positive_weight, made.model, made.flips, made.line)
+
+
+def calibrate(source: Source, products: Sequence[str], counts: np.ndarray) -> dict[str, Any]:
+    """Fit P(cloud) to the labels of the validation part, and store it in the model's folder.
+
+    products: their names; counts: their pixels by what the masks store and by label, (BINS, 2) of score_bins.
+    Returns, for JSON, the fit, and the reliability there before (by theory) and after.
+    Raises UserError unless there are both clear and cloudy pixels, and more cloud where the logit is higher.
+    """
+    logits = undone(CENTRES, source.line)
+    try:
+        line = fit_line(logits, counts)
+        fit = ProbabilityFit(
+            slope=line.slope,
+            intercept=line.intercept,
+            model=source.model,
+            flips=source.flips,
+            products=tuple(sorted(products)),
+            pixels=int(counts.sum()),
+            cloud_pixels=int(counts[:, 1].sum()),
+        )
+    except ValueError as error:
+        raise UserError(
+            f"--calibrate: no probability can be fitted to the {len(products)} products of the {PART} part of "
+            f"{source.folder}: {error}"
+        ) from error
     return {
-        "file": str(path),
+        "file": str(store_fit(source.folder, fit)),
         "model": fit.model,
         "flips": fit.flips,
         "slope": fit.slope,
         "intercept": fit.intercept,
         "products": len(fit.products),
         "pixels": fit.pixels,
-        "before": reliability(counts, theory, logits),
+        "before": reliability(counts, theoretical_line(source.positive_weight), logits),
         "after": reliability(counts, fit, logits),
     }
+
+
+def calibration_line(record: dict[str, Any]) -> str:
+    """Return what `calibrate` did, in words."""
+    before, after = (record[when]["expected_calibration_error"] for when in ("before", "after"))
+    return (
+        f"P(cloud) = sigmoid({record['slope']:.4f} logit {record['intercept']:+.4f}), fitted to {record['pixels']:,d} "
+        f"pixels of {record['products']} products; expected calibration error there {after:.4f}, before {before:.4f}; "
+        f"stored in {record['file']}"
+    )
 
 
 def _model(folder: Path) -> Model:
@@ -93,31 +127,33 @@ def _model(folder: Path) -> Model:
     return model
 
 
-def _alike(products: Sequence[LabelledCounts]) -> _Made:
+def _alike(masks: Sequence[Path]) -> _Made:
     """How all masks were made; UserError if not alike, or not so that their logits can be had back."""
-    first = _made(products[0].mask)
-    for each in products[1:]:
-        if (made := _made(each.mask)) != first:
+    first = _made(masks[0])
+    for mask in masks[1:]:
+        if _made(mask) != first:
             raise UserError(
-                f"--calibrate: {each.mask} was made otherwise ({made}) than {products[0].mask} ({first}); predict all "
-                "into one folder with the same flags"
+                f"--calibrate: {mask} is of another model, quantity or flags than {masks[0]}; predict all of them into "
+                "one folder with the same flags"
             )
     if first.buffer:
         raise UserError(
-            f"--calibrate: cloud in {products[0].mask} is spread by --buffer {first.buffer}, so that it no longer "
-            "holds the network's output; predict without --buffer"
+            f"--calibrate: cloud in {masks[0]} is spread by --buffer {first.buffer}, so that it doesn't hold the "
+            "network's output; predict without --buffer"
         )
     return first
 
 
 def _made(mask: Path) -> _Made:
     found = read_attributes(mask)
+    if "model" not in found:
+        raise UserError(f"--calibrate: {mask} doesn't say which model made it; predict it by jaxmask.infer")
     try:
         line = stored_line(found)
     except KeyError:
         raise UserError(f"--calibrate: {mask} doesn't say how its P(cloud) was made; predict it anew") from None
     return _Made(
-        model=str(found.get("model", UNRECORDED)),
+        model=str(found["model"]),
         members=str(found.get("members", "")),
         flips=bool(found.get("flips", False)),
         buffer=int(found.get("buffer", 0)),
@@ -140,26 +176,3 @@ def _best_digest(folder: Path) -> str | None:
         return load_model(folder, "best").digest
     except UserError:
         return None  # no checkpoint has a loss
-
-
-def _fit(
-    folder: Path, logits: np.ndarray, counts: np.ndarray, made: _Made, products: Sequence[LabelledCounts]
-) -> ProbabilityFit:
-    if counts.shape != (BINS, 2):
-        raise ValueError(f"counts of pixels must be ({BINS}, 2); found {counts.shape}")
-    try:
-        line = fit_line(logits, counts)
-        return ProbabilityFit(
-            slope=line.slope,
-            intercept=line.intercept,
-            model=made.model,
-            flips=made.flips,
-            products=tuple(each.mask.stem for each in products),
-            pixels=int(counts.sum()),
-            cloud_pixels=int(counts[:, 1].sum()),
-        )
-    except ValueError as error:
-        raise UserError(
-            f"--calibrate: no probability can be fitted to the {len(products)} products of the {PART} part of "
-            f"{folder}: {error}"
-        ) from error

@@ -61,8 +61,12 @@ def to_probability(logits: np.ndarray, positive_weight: float, fit: LogitLine | 
 
     positive_weight: of the model's loss, on its cloud term.
     """
-    line = probability_line(positive_weight, fit)
-    scaled = np.asarray(logits) * np.asarray(line.slope, logits.dtype) + np.asarray(line.intercept, logits.dtype)
+    return along(logits, probability_line(positive_weight, fit))
+
+
+def along(logits: np.ndarray, line: LogitLine) -> np.ndarray:
+    """Return sigmoid(slope * logit + intercept); same shape and float type."""
+    scaled = logits * np.asarray(line.slope, logits.dtype) + np.asarray(line.intercept, logits.dtype)
     probability: np.ndarray = expit(scaled)
     return probability
 

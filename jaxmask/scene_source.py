@@ -67,14 +67,19 @@ def load_scene(path: Path, wanted: Wanted) -> Scene:
     if not is_shard(path):
         return _scene_of_product(path, wanted)
     info = read_info(path)
-    found = _flags(info.convention, info.calibration, info.regridding)
+    check_kind(str(path), info.convention, info.calibration, info.regridding, wanted)
+    return dataclasses.replace(read_shard(path), rads=None)
+
+
+def check_kind(name: str, convention: str, calibration: str, regridding: str, wanted: Wanted) -> None:
+    """Raise UserError unless `name`, made so, is what the model learnt, or is to be taken anyway."""
+    found = _flags(convention, calibration, regridding)
     learnt = _flags(wanted.convention, wanted.calibration, wanted.regridding)
     if not wanted.force and found != learnt:
         raise UserError(
-            f"{path}: made with {found}, but the model learnt {learnt}; convert the product so, "
+            f"{name}: made with {found}, but the model learnt {learnt}; convert the product so, "
             "give infer the raw product, or pass --force"
         )
-    return dataclasses.replace(read_shard(path), rads=None)
 
 
 def _scene_of_product(path: Path, wanted: Wanted) -> Scene:
