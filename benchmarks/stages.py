@@ -22,10 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxmask.machine import versions
 from jaxmask.model import load_model
+from jaxmask.network import open_network
 from jaxmask.pixels import image
-from jaxmask.predict import predict_scene
+from jaxmask.predict import scene_logits
 from jaxmask.scene_source import Wanted, load_scene
 from preprocess.compose import CONVENTIONS
 from preprocess.convert import ConvertConfig, convert_product
@@ -60,11 +63,12 @@ def stages(options: argparse.Namespace, scratch: Path) -> dict[str, Callable[[],
         work[f"read {convention} shard"] = lambda folder=folder: read_shard(next(folder.glob("*/*.hdf")))
     if options.model:
         model = load_model(options.model)
+        logits = open_network(model).logits
         wanted = Wanted(model.convention, model.calibration, model.regridding)
 
         def masked() -> None:
             scene = load_scene(options.product, wanted)
-            predict_scene(model.graphdef, model.params, image(scene.refs, scene.bts))
+            np.asarray(scene_logits(logits, image(scene.refs, scene.bts)[None]))
 
         work[f"product to mask, {model.convention}"] = masked
     return work

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from jaxmask.ensemble import open_networks
-from jaxmask.halo_tiles import tile_logits
 from jaxmask.infer_config import InferConfig
 from jaxmask.logits import Logits
 from jaxmask.model import Model
-from jaxmask.predict import reference_tile_logits
+from jaxmask.predict import reference_tile_logits, scene_logits
 from jaxmask.scene_input import SceneInput
 
 # Scenes, and their images stacked and padded (B, H, W, 9) -> logits (B, H, W), perhaps still being computed.
@@ -38,10 +37,7 @@ def open_predictor(config: InferConfig, models: Sequence[Model]) -> Predictor:
 
 
 def _scenes(logits: Logits, max_pixels: int | None, scenes: Sequence[SceneInput], images: np.ndarray) -> Any:
-    height, width = images.shape[1:3]
-    if max_pixels is not None and height * width > max_pixels:
-        return tile_logits(logits, images, max_pixels)
-    return logits(images)
+    return scene_logits(logits, images, max_pixels=max_pixels)
 
 
 def _reference_tiles(logits: Logits, crop: int, scenes: Sequence[SceneInput], images: np.ndarray) -> np.ndarray:

@@ -18,8 +18,10 @@ from jaxmask import exported, unet
 from jaxmask.export import NAMES, ExportConfig, main, make_record
 from jaxmask.keras_weights import read_keras_model, write_keras_model
 from jaxmask.model import Model, load_model
+from jaxmask.network import open_network
 from jaxmask.pixels import image
-from jaxmask.predict import predict_scene
+from jaxmask.predict import scene_logits
+from jaxmask.probability import to_output
 from preprocess.command import run
 
 FEATURES = 2
@@ -66,9 +68,12 @@ def export(model: Path, out: Path, *flags: str) -> int:
 
 
 def predicted(model: Model, pixels: np.ndarray) -> np.ndarray:
-    return np.stack(
-        [predict_scene(model.graphdef, model.params, image(each[..., :6], each[..., 6:])) for each in pixels]
-    )
+    return outputs_of(model, image(pixels[..., :6], pixels[..., 6:]))
+
+
+def outputs_of(model: Model, images: np.ndarray) -> np.ndarray:
+    """The output q of normalised images, by the network that infer takes."""
+    return to_output(np.asarray(scene_logits(open_network(model).logits, images)))
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -127,8 +132,7 @@ def test_jax_alone_runs_the_program(model: Path, export_folder: Path, tmp_path: 
         np.testing.assert_allclose(outputs[name][..., 0], predicted(loaded, images[name]), atol=TOLERANCE)
     filled = image(images["small"][..., :6], images["small"][..., 6:])
     filled[:, 3:7, 5:] = 0  # all nine channels, after normalising, as infer does
-    expected = [predict_scene(loaded.graphdef, loaded.params, each) for each in filled]
-    np.testing.assert_allclose(outputs["holes"][..., 0], expected, atol=TOLERANCE)
+    np.testing.assert_allclose(outputs["holes"][..., 0], outputs_of(loaded, filled), atol=TOLERANCE)
 
 
 def test_the_files_hold_the_same_parameters(model: Path, export_folder: Path) -> None:

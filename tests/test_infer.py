@@ -18,8 +18,10 @@ from jaxmask.infer import main
 from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import product_info, read_mask
 from jaxmask.model import Model
+from jaxmask.network import open_network
 from jaxmask.pixels import image
-from jaxmask.predict import predict_scene
+from jaxmask.predict import scene_logits
+from jaxmask.probability import to_output
 from jaxmask.scene_source import Wanted, find_scenes, load_scene
 from jaxmask.split import Split
 from preprocess.command import run
@@ -70,7 +72,7 @@ def test_masks_of_shards(model: Model, tmp_path: Path) -> None:
     for number, part in enumerate(("train", "test", "none")):
         mask = read_mask(out / f"{product_name(number)}.h5")
         scene = read_shard(hdf / "day" / f"{product_name(number)}.hdf")
-        expected = predict_scene(model.graphdef, model.params, image(scene.refs, scene.bts))
+        expected = to_output(scene_logits(open_network(model).logits, image(scene.refs, scene.bts)[None])[0])
         np.testing.assert_allclose(mask.probability, expected, rtol=3e-7)  # two sigmoids of one logit
         assert mask.valid.all()
         wanted = {"model": "digest1", "convention": "native", "quantity": "q", "threshold": 0.5, "part": part}

@@ -2,87 +2,86 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from jaxmask import predict, unet
-from jaxmask.predict import cloud_probability, predict_scene, predict_tiles
+from jaxmask import unet
+from jaxmask.logits import Logits
+from jaxmask.predict import TILES_AT_ONCE, padded, reference_tile_logits, scene_logits
 
 REACH = 56  # pixels, at least the network's reach (51) and a multiple of 8
 CLOSE = {"rtol": 0, "atol": 1e-5}  # float32 convolutions whose sums are in another order
 
 
 @pytest.fixture(scope="module")
-def network() -> tuple[Any, Any]:
+def network() -> Logits:
     graphdef, params = unet.create(4, 1)
-    # Zero biases would make the output near 0.5 everywhere; these spread it.
-    return graphdef, jax.tree.map(lambda leaf: leaf + 0.05 if leaf.ndim == 1 else leaf, params)
+    # Zero biases would make the logits near 0 everywhere; these spread them.
+    params = jax.tree.map(lambda leaf: leaf + 0.05 if leaf.ndim == 1 else leaf, params)
+    return partial(jax.jit(lambda params, images: unet.apply(graphdef, params, images)[..., 0]), params)
 
 
-def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 1, (height, width, 9)).astype(np.float32)
+def random_images(height: int, width: int, seed: int = 0, batch: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (batch, height, width, 9)).astype(np.float32)
 
 
 @pytest.mark.quick
-def test_scene_is_the_sigmoid_of_the_network(network: tuple[Any, Any]) -> None:
-    image = random_image(40, 48)
-    logits = np.asarray(unet.apply(*network, image[None]))[0, ..., 0].astype(np.float64)
-    found = predict_scene(*network, image)
-    assert (found.shape, found.dtype) == ((40, 48), np.float32)
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits)), **CLOSE)
-    assert found.std() > 0.01
+def test_padding_does_not_reach_the_interior(network: Logits) -> None:
+    images = random_images(136, 144, batch=2)
+    whole = np.asarray(network(images))
+    cropped = scene_logits(network, images[:, :131, :138])
+    assert (cropped.shape, cropped.dtype) == ((2, 131, 138), np.float32)
+    inside = np.s_[:, : 131 - REACH, : 138 - REACH]
+    np.testing.assert_allclose(cropped[inside], whole[inside], **CLOSE)
+    assert abs(cropped - whole[:, :131, :138]).max() > 1e-2, "but the rim sees zeros"
+    assert whole.std() > 0.05
 
 
-def test_padding_does_not_reach_the_interior(network: tuple[Any, Any]) -> None:
-    image = random_image(136, 144)
-    whole, cropped = predict_scene(*network, image), predict_scene(*network, image[:131, :138])
-    assert cropped.shape == (131, 138)
-    np.testing.assert_allclose(cropped[: 131 - REACH, : 138 - REACH], whole[: 131 - REACH, : 138 - REACH], **CLOSE)
-    assert np.isfinite(cropped).all()
+def test_padding_is_zero_below_and_right_and_only_where_needed() -> None:
+    images = random_images(5, 16)
+    wide = padded(images)
+    assert wide.shape == (1, 8, 16, 9)
+    np.testing.assert_array_equal(wide[:, :5], images)
+    assert not wide[:, 5:].any()
+    assert padded(wide) is wide
 
 
-def test_whole_scene_equals_tiles_with_halo(network: tuple[Any, Any]) -> None:
-    image = random_image(200, 176, 2)
-    whole = predict_scene(*network, image)
-    for top, left in [(0, 0), (0, 24), (48, 0), (48, 24)]:
-        tile = predict_scene(*network, image[top : top + 152, left : left + 152])
-        rows = slice(REACH if top else 0, 152 - REACH if top + 152 < 200 else 152)
-        columns = slice(REACH if left else 0, 152 - REACH if left + 152 < 176 else 152)
-        expected = whole[top : top + 152, left : left + 152][rows, columns]
-        np.testing.assert_allclose(tile[rows, columns], expected, **CLOSE)
+def test_whole_images_are_not_waited_for() -> None:
+    """What the network gives of them goes on as it is: a device may still be computing it."""
+    promise = object()
+    assert scene_logits(lambda images: promise, random_images(16, 24), max_pixels=16 * 24) is promise
 
 
-def test_reference_tiles_equal_a_loop_over_tiles(network: tuple[Any, Any]) -> None:
+def test_reference_tiles_equal_a_loop_over_tiles(network: Logits) -> None:
     # 100 x 90 pixels in tiles of 64 at stride 48: 3 x 2 tiles, padding 30 + 30 rows and 11 + 11 columns.
-    image = random_image(100, 90, 3)
-    padded = np.pad(image, [(30, 30), (11, 11), (0, 0)])
+    image = random_images(100, 90, 3)[0]
+    larger = np.pad(image, [(30, 30), (11, 11), (0, 0)])
     expected = np.zeros((144, 96), np.float32)
     for row in (0, 48, 96):
         for column in (0, 48):
-            tile = predict_scene(*network, padded[row : row + 64, column : column + 64])
+            tile = np.asarray(network(larger[None, row : row + 64, column : column + 64]))[0]
             expected[row : row + 48, column : column + 48] = tile[8:56, 8:56]
-    found = predict_tiles(*network, image, crop=16, patch=64)
+    found = reference_tile_logits(network, image, crop=16, patch=64)
     np.testing.assert_allclose(found, expected[22:122, 3:93], **CLOSE)
 
 
-def test_one_compile_a_padded_size(network: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    traced = []
-    original = unet.apply
-    monkeypatch.setattr(predict.unet, "apply", lambda *arguments: traced.append(0) or original(*arguments))
+def test_one_shape_a_padded_size() -> None:
+    shapes = set[tuple[int, ...]]()
+
+    def network(images: np.ndarray) -> Any:
+        shapes.add(images.shape)
+        return images[..., 0]
+
     for height in (57, 64, 60, 64):
-        predict_scene(*network, random_image(height, 56))
-    assert len(traced) == 1
+        images = random_images(height, 50)
+        np.testing.assert_array_equal(scene_logits(network, images), images[..., 0])
+    assert shapes == {(1, 64, 56, 9)}
+    shapes.clear()
     for height in (70, 100, 130):
-        predict_tiles(*network, random_image(height, 64), crop=8, patch=32)
-    assert len(traced) == 2
-
-
-def test_probability_by_hand() -> None:
-    q = np.array([0.0, 0.5, 0.8, 1.0], np.float32)
-    # b = 0.5: q = 0.5 means P = 2/3, q = 0.8 means odds 4 / 0.5 = 8
-    np.testing.assert_allclose(cloud_probability(q, 0.5), [0, 2 / 3, 8 / 9, 1], rtol=1e-6)
-    np.testing.assert_array_equal(cloud_probability(q, 1.0), q)
-    assert cloud_probability(q, 0.5).dtype == np.float32
+        image = random_images(height, 61)[0]
+        np.testing.assert_array_equal(reference_tile_logits(network, image, crop=8, patch=32), image[..., 0])
+    assert shapes == {(TILES_AT_ONCE, 32, 32, 9)}
