@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxmask.evaluate_config import EvaluateConfig
 from jaxmask.evaluation_records import Record, make_curves, make_records
@@ -28,9 +28,13 @@ from preprocess.outcome import Outcome
 from preprocess.pool import map_items, one_line
 from preprocess.shard import find_shards
 
+if TYPE_CHECKING:
+    from jaxmask.calibrate import Source
+
 RESULT_NAME = "evaluation.json"
 TABLE_NAME = "evaluation.csv"
 MODEL_RECORD = "config.json"
+CALIBRATED = "validation"  # part, by --calibrate
 FAILURES_NAME = "evaluation_failures.json"  # failures.json there is of infer
 
 Totals = dict[str, dict[Stratum, Tally]]  # by part
@@ -41,6 +45,7 @@ def main(config: EvaluateConfig) -> int:
     masks, shards = find_masks(config.predictions), {path.stem: path for path in find_shards(config.shards)}
     if config.truth is not None and not config.truth.is_dir():
         raise UserError(f"{config.truth}: no such folder; expected the truth/ of an archive of preprocess.simulate")
+    source = _calibration_source(config, [mask for mask in masks if mask.stem in shards])
     part, jobs = _jobs(config, masks, shards)
     products, totals, failures = _judge(config, jobs)
     if not products:
@@ -53,6 +58,8 @@ def main(config: EvaluateConfig) -> int:
     result["matchups"] = (
         truth_matchups(config.matchups, masks, config.truth) if config.matchups and config.truth else []
     )
+    if source is not None:
+        result["calibration"] = _calibrate(source, products, totals)
     write_json(config.predictions / RESULT_NAME, result)
     write_csv(config.predictions / TABLE_NAME, result["records"])
     if not (config.json or config.quiet):
@@ -60,6 +67,24 @@ def main(config: EvaluateConfig) -> int:
         print("\n".join([*lines, *matchup_lines(result["matchups"])]))
     message = f"{len(products)} products judged ({part}); results in {config.predictions / RESULT_NAME}"
     return finish(config, {"message": message, **result}, failures, config.predictions, FAILURES_NAME)
+
+
+def _calibration_source(config: EvaluateConfig, masks: Sequence[Path]) -> Source | None:
+    """For --calibrate, what is to be fitted: refused before anything is counted."""
+    if not config.calibrate or config.model is None:
+        return None
+    from jaxmask.calibrate import calibration_source  # which reads the model, with jax
+
+    return calibration_source(config.model, masks)
+
+
+def _calibrate(source: Source, products: Sequence[JudgedProduct], totals: Totals) -> dict[str, Any]:
+    from jaxmask.calibrate import calibrate, calibration_line
+
+    names = [product.product for product in products if product.part == CALIBRATED]
+    record = calibrate(source, names, totals.get(CALIBRATED, {}).get(ALL, empty()).score_bins("label"))
+    log.info("%s", calibration_line(record))
+    return record
 
 
 def _result(config: EvaluateConfig, products: Sequence[JudgedProduct], totals: Totals, part: str) -> dict[str, Any]:
@@ -134,7 +159,7 @@ def _jobs(config: EvaluateConfig, masks: Sequence[Path], shards: Mapping[str, Pa
 
 def _usual_part(config: EvaluateConfig, jobs: Sequence[Job]) -> str:
     if config.calibrate:
-        return "validation"
+        return CALIBRATED
     return "test" if config.model or any(job.part == "test" for job in jobs) else "all"
 
 
