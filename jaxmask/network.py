@@ -7,7 +7,7 @@ from typing import Literal
 
 import jax
 
-from jaxmask.jax_network import open_logits
+from jaxmask import jax_network, openvino_network
 from jaxmask.logits import Logits
 from jaxmask.model import Model
 
@@ -26,5 +26,10 @@ class Network:
 
 
 def open_network(model: Model, backend: Backend = "jax", precision: Precision = "float32") -> Network:
-    """Put the model's parameters on the devices; compiled for each shape when it is first met."""
-    return Network(open_logits(model, precision), jax.local_device_count())
+    """Put the model's parameters on the devices; compiled for each shape when it is first met.
+
+    Raises UserError if the backend's packages are missing.
+    """
+    if backend == "openvino":
+        return Network(openvino_network.open_logits(model.params, precision))
+    return Network(jax_network.open_logits(model, precision), jax.local_device_count())

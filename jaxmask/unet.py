@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -107,12 +107,7 @@ def apply(
     function, to rounding.
     Raises ValueError if H or W is no multiple of 8, or the channels are not 9.
     """
-    _, height, width, channels = images.shape
-    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE or channels != CHANNELS:
-        raise ValueError(
-            f"images must have height and width that are multiples of {SIZE_MULTIPLE} and {CHANNELS} channels; "
-            f"found {images.shape}"
-        )
+    check_size(images.shape)
     cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), _list_keys(params))
 
     def network(form: Form) -> Callable[[Any, jax.Array], jax.Array]:
@@ -121,6 +116,16 @@ def apply(
     given = cast, jnp.asarray(images, dtype)
     logits = network(form)(*given) if form else lax.platform_dependent(*given, cpu=network(CPU), default=network(XLA))
     return logits.astype(jnp.float64 if logits.dtype == jnp.float64 else jnp.float32)
+
+
+def check_size(shape: Sequence[int]) -> None:
+    """Raise ValueError unless images of this shape (B, H, W, C) suit the network."""
+    _, height, width, channels = shape
+    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE or channels != CHANNELS:
+        raise ValueError(
+            f"images must have height and width that are multiples of {SIZE_MULTIPLE} and {CHANNELS} channels; "
+            f"found {shape}"
+        )
 
 
 def count_parameters(params: Params) -> int:
