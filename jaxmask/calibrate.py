@@ -64,6 +64,9 @@ def calibration_source(folder: Path, masks: Sequence[Path]) -> Source:
             f"those {len(model.split.validation)} products by jaxmask.infer, such as {model.split.validation[0]}"
         )
     made = _alike(chosen)
+    for mask in chosen:
+        if read_attributes(mask).get("part") == "train":
+            raise UserError(f"--calibrate: a model that made {mask} was trained on it; choose ensembles of one split")
     _check_model(folder, model, made, chosen[0])
     return Source(folder, model.positive_weight, made.model, made.flips, made.line)
 
