@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from jaxmask.evaluate_config import EvaluateConfig
 from jaxmask.evaluation_records import Record, make_curves, make_records
 from jaxmask.evaluation_table import evaluation_lines
-from jaxmask.evaluation_warnings import remarks_of, warnings_of
+from jaxmask.evaluation_warnings import common_line, remarks_of, warnings_of
 from jaxmask.judged import JudgedProduct
 from jaxmask.maskfile import find_masks, read_attributes
 from jaxmask.parts import part_finder
+from jaxmask.probability_file import read_fits
 from jaxmask.product_scores import Job, score_product
 from jaxmask.split import PARTS, recorded_split
 from jaxmask.strata import ALL, meanings
 from jaxmask.tally import Stratum, Tallies, Tally, add_strata, empty
-from jaxmask.truth_matchups import matchup_lines, truth_matchups
 from preprocess.command import Failure, finish, log, run, sort_out
 from preprocess.errors import UserError
 from preprocess.files import whole_file, write_json
@@ -55,18 +55,43 @@ def main(config: EvaluateConfig) -> int:
     for line in remarks_of(products, len(masks) - len(jobs)):
         log.info("%s", line)
     result = _result(config, products, totals, part)
-    result["matchups"] = (
-        truth_matchups(config.matchups, masks, config.truth) if config.matchups and config.truth else []
-    )
+    result["matchups"], lines = _matchups(config, masks)
     if source is not None:
         result["calibration"] = _calibrate(source, products, totals)
     write_json(config.predictions / RESULT_NAME, result)
     write_csv(config.predictions / TABLE_NAME, result["records"])
     if not (config.json or config.quiet):
-        lines = evaluation_lines(result["records"], part, len(products))
-        print("\n".join([*lines, *matchup_lines(result["matchups"])]))
+        print("\n".join([*evaluation_lines(result["records"], part, len(products)), *lines]))
     message = f"{len(products)} products judged ({part}); results in {config.predictions / RESULT_NAME}"
     return finish(config, {"message": message, **result}, failures, config.predictions, FAILURES_NAME)
+
+
+def _result(config: EvaluateConfig, products: Sequence[JudgedProduct], totals: Totals, part: str) -> dict[str, Any]:
+    """What evaluation.json holds: of "all" products each known part's records, then those of all together."""
+    summed = {ALL: empty()} | add_strata(list(totals.values()))
+    known: dict[str, Tallies] = {name: totals[name] for name in PARTS if name in totals} if part == "all" else {}
+    line = common_line(products, read_fits(config.model) if config.model else ())
+    return {
+        "part": part,
+        "cosmetic": config.cosmetic,
+        "thresholds": sorted({product.notes.threshold for product in products}),
+        "models": sorted({product.notes.model for product in products}),
+        "probability": None if line is None else {"slope": line.slope, "intercept": line.intercept},
+        "strata": meanings(),
+        "records": make_records({**known, part: summed}, part, line),
+        "curves": make_curves(summed, part, line),
+        "products": [product.row for product in sorted(products, key=lambda product: product.product)],
+    }
+
+
+def _matchups(config: EvaluateConfig, masks: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """The match-ups' statistics under the truth, and their table; nothing unless asked for."""
+    if config.matchups is None or config.truth is None:
+        return [], []
+    from jaxmask.truth_matchups import matchup_lines, truth_matchups  # which reads tables, with pandas
+
+    records = truth_matchups(config.matchups, masks, config.truth)
+    return records, matchup_lines(records)
 
 
 def _calibration_source(config: EvaluateConfig, masks: Sequence[Path]) -> Source | None:
@@ -85,24 +110,6 @@ def _calibrate(source: Source, products: Sequence[JudgedProduct], totals: Totals
     record = calibrate(source, names, totals.get(CALIBRATED, {}).get(ALL, empty()).score_bins("label"))
     log.info("%s", calibration_line(record))
     return record
-
-
-def _result(config: EvaluateConfig, products: Sequence[JudgedProduct], totals: Totals, part: str) -> dict[str, Any]:
-    """What evaluation.json holds: of "all" products each known part's records, then those of all together."""
-    summed = add_strata(list(totals.values()))
-    known: dict[str, Tallies] = {name: totals[name] for name in PARTS if name in totals} if part == "all" else {}
-    records = make_records({**known, part: {ALL: empty()} | summed}, part)
-    return {
-        "part": part,
-        "cosmetic": config.cosmetic,
-        "thresholds": sorted({product.notes.threshold for product in products}),
-        "models": sorted({product.notes.model for product in products}),
-        "strata": meanings(),
-        "records": records,
-        "curves": make_curves(summed, part),
-        "products": [product.row for product in sorted(products, key=lambda product: product.product)],
-        "matchups": [],
-    }
 
 
 def _judge(config: EvaluateConfig, jobs: Sequence[Job]) -> tuple[list[JudgedProduct], Totals, list[Failure]]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxmask.curves import curve, precision_recall_area, roc_area
+from jaxmask.probability import LogitLine
+from jaxmask.reliability import reliability
 from jaxmask.scores import corrections, shares
 from jaxmask.strata import LABEL_EDGE, TRUTH_EDGE
 from jaxmask.tally import UNKNOWN, Stratum, Tallies, Tally
@@ -15,27 +17,32 @@ COMPARISONS = (("unet", "label", "agreement"), ("unet", "truth", "accuracy"), ("
 # The distance to the cloud edge is that of the target.
 EDGES = {"label": LABEL_EDGE, "truth": TRUTH_EDGE}
 CLOUD_EDGE = "cloud_edge"
+CALIBRATION = ("expected_calibration_error", "brier")
 
 Record = dict[str, Any]
 
 
-def make_records(totals: Mapping[str, Tallies], part: str) -> list[Record]:
-    """One record for each part (`part` last), comparison and stratum that has pixels, overall first."""
+def make_records(totals: Mapping[str, Tallies], part: str, line: LogitLine | None) -> list[Record]:
+    """One record for each part (`part` last), comparison and stratum that has pixels, overall first.
+
+    line: from the logit of what the masks store to that of P(cloud), to judge its calibration; None: unknown.
+    """
     last = {part: totals[part]}
     return [
         {"mask": mask, "against": against, "part": name, "dimension": shown.dimension, "stratum": shown.name}
-        | _figures(tally, mask, against, right)
+        | _figures(tally, mask, against, right, line)
         for name, tallies in ({name: totals[name] for name in totals if name != part} | last).items()
         for mask, against, right in COMPARISONS
         for shown, tally in judged(tallies, against).items()
     ]
 
 
-def make_curves(tallies: Tallies, part: str) -> list[Record]:
-    """The curves of the masks against label and truth, by stratum."""
+def make_curves(tallies: Tallies, part: str, line: LogitLine | None) -> list[Record]:
+    """ROC and precision-recall curves and the reliability diagrams against label and truth, by stratum."""
     return [
         {"mask": "unet", "against": against, "part": part, "dimension": shown.dimension, "stratum": shown.name}
         | curve(tally.score_bins(against))
+        | ({"reliability": reliability(tally.score_bins(against), line)["bins"]} if line else {})
         for against in EDGES
         for shown, tally in judged(tallies, against).items()
     ]
@@ -60,11 +67,12 @@ def right_share(record: Record) -> float | None:
     return value
 
 
-def _figures(tally: Tally, mask: str, against: str, right: str) -> Record:
+def _figures(tally: Tally, mask: str, against: str, right: str, line: LogitLine | None) -> Record:
     figures = shares(tally.counts(mask, against), right)
-    if mask == "unet":
-        bins = tally.score_bins(against)
-        figures |= {"roc_area": roc_area(bins), "precision_recall_area": precision_recall_area(bins)}
-        if against == "truth":
-            figures |= corrections(tally.outcomes[:UNKNOWN])
-    return figures
+    if mask != "unet":
+        return figures
+    bins = tally.score_bins(against)
+    found = reliability(bins, line) if line else {}
+    figures |= {"roc_area": roc_area(bins), "precision_recall_area": precision_recall_area(bins)}
+    figures |= {name: found.get(name) for name in CALIBRATION}
+    return figures | (corrections(tally.outcomes[:UNKNOWN]) if against == "truth" else {})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from jaxmask.judged import JudgedProduct
+from jaxmask.judged import JudgedProduct, MaskNotes
+from jaxmask.probability import LogitLine, ProbabilityFit, chosen_fit
 
 SEEN = {"train": "trained on", "validation": "chosen by its loss on"}
 # What all masks of one evaluation should have in common.
@@ -42,3 +43,14 @@ def remarks_of(products: Sequence[JudgedProduct], left_out: int) -> list[str]:
     if left_out:
         lines.append(f"{left_out} masks are of another part or have no shard")
     return lines
+
+
+def common_line(products: Sequence[JudgedProduct], fits: Sequence[ProbabilityFit]) -> LogitLine | None:
+    """From the logit of what all masks store to that of P(cloud): their model's fit, else theory; None if not one."""
+    lines = {_line(product.notes, fits) for product in products}
+    return lines.pop() if len(lines) == 1 else None
+
+
+def _line(notes: MaskNotes, fits: Sequence[ProbabilityFit]) -> LogitLine | None:
+    fit = chosen_fit(fits, notes.model, notes.flips) if notes.quantity == "q" else None
+    return fit or notes.line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jaxmask.probability import LogitLine
 from jaxmask.split import PARTS
 from jaxmask.tally import Stratum, Tally
 
@@ -17,9 +18,9 @@ class MaskNotes:
     part: str
     threshold: float
     quantity: str  # "q", the network's output, or "P"
-    positive_weight: float | None  # None: unknown
     buffer: int  # pixels
     flips: bool
+    line: LogitLine | None  # from the logit of what it stores to that of P(cloud), by theory; None: unknown
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxmask import strata
 from jaxmask.judged import JudgedProduct, MaskNotes
 from jaxmask.maskfile import Mask, product_info, read_mask
+from jaxmask.probability import shown_line
 from jaxmask.score_bins import bin_index
 from jaxmask.scores import is_measured, share
 from jaxmask.strata import ALL, Classes, flag_words, tally_classes, tally_words
@@ -145,15 +146,18 @@ def _threshold(job: Job, mask: Mask) -> float:
 
 def _notes(job: Job, mask: Mask) -> MaskNotes:
     found = mask.attributes
-    weight = found.get("positive_weight")
+    try:
+        line = shown_line(found, None)
+    except KeyError:
+        line = None
     return MaskNotes(
         model=str(found.get("model", "unknown")),
         part=str(found.get("part", "none")),
         threshold=_threshold(job, mask),
         quantity=str(found.get("quantity", "q")),
-        positive_weight=None if weight is None else float(weight),
         buffer=int(found.get("buffer", 0)),
         flips=bool(found.get("flips", False)),
+        line=line,
     )
 
 
