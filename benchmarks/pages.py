@@ -21,6 +21,7 @@ import cpu_table
 import gpu_table
 import measure
 import training_scale
+import truth_page
 
 MEASURED = Path(__file__).resolve().parent / "measured"
 # The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
@@ -53,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--update", type=Path, nargs="+", default=[], help="pages with the marks of some tables")
     options = parser.parse_args(argv)
     conversion = json.loads((options.measured / "conversion.json").read_text())
-    further = {name: read(options.measured / f"{name}.json") for name in ("cpu", "gpu", "input", "training_scaling")}
+    further = {
+        name: read(options.measured / f"{name}.json") for name in ("cpu", "gpu", "input", "training_scaling", "truth")
+    }
     texts = {
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
@@ -61,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         "cpu": cpu_table.text(further["cpu"]),
         "gpu": gpu_table.text(further["gpu"]),
         "training": training_scale.text(further | {"conversion": conversion}),
+        **truth_page.texts(further["truth"]),
     }
     for page in options.update:
         page.write_text(updated(page.read_text(), texts))

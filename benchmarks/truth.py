@@ -1,0 +1,73 @@
+"""The truth test: is a network that learnt from a mask better than that mask? On simulated archives with known truth.
+
+    python benchmarks/truth.py FOLDER [--output benchmarks/measured/truth.json --figure docs/truth.png]
+    python benchmarks/pages.py --update docs/truth.md
+
+Simulates an archive to train on and one to judge on, of another seed and of other clouds, aerosol and prior; trains,
+with three seeds, the U-Net and a network that sees one pixel at a time on the label, and the U-Net on the truth (the
+ceiling) and on a label that is a fixed function of the nine channels (the negative control); judges all of them, the
+label and the label smoothed, against truth. Everything lies in FOLDER (about 3 GB): the same command goes on where it
+was killed. The truth is read in judging, and to write the ceiling's own copies of shards into FOLDER, which no other
+network sees. docs/truth.md tells what comes out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+import measure
+import truth_figure
+import truth_judge
+import truth_page
+from truth_stages import Study, make_archives, make_masks, runs, seconds
+
+from jaxmask.machine import versions
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make what is missing, judge, tell, and return 0."""
+    given = sys.argv[1:] if argv is None else argv
+    options = parse(given)
+    study = Study(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Study)})
+    make_archives(study)
+    for run in runs(study):
+        make_masks(study, run)
+    report = {
+        **measure.machine(),
+        "versions": versions(),
+        "command": " ".join(["python", "benchmarks/truth.py", "FOLDER", *given[1:]]),
+        "study": {name: value for name, value in dataclasses.asdict(study).items() if name != "folder"},
+        "seconds": seconds(study.folder),
+        **truth_judge.judge(study),
+    }
+    if options.figure:
+        truth_figure.save(report, options.figure)
+    measure.tell(report, list(truth_page.texts(report).values()), options.output)
+    return 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The flags: those of Study, and where results go."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="for everything that is made")
+    parser.add_argument("--output", type=Path, help="also write the JSON to this file")
+    parser.add_argument("--figure", type=Path, help="draw the differences into this PNG file")
+    for field in dataclasses.fields(Study)[1:]:
+        many = isinstance(field.default, tuple)
+        kind = type(field.default[0]) if many else type(field.default)
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=field.default, **({"nargs": "+"} if many else {}))
+    options = parser.parse_args(argv)
+    for name in ("labels", "seeds"):
+        found = tuple(getattr(options, name))
+        if len(set(found)) < len(found):
+            parser.error(f"--{name} must be different ones; found {' '.join(map(str, found))}")
+        setattr(options, name, found)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
