@@ -18,6 +18,7 @@ from jaxmask.machine import versions
 from jaxmask.maskfile import DEFAULT_THRESHOLD
 from jaxmask.mesh import use_cpu_only
 from jaxmask.model import Model, load_model
+from jaxmask.probability import chosen_fit
 from jaxmask.unet import count_parameters
 from preprocess.command import print_summary, run
 from preprocess.errors import EXIT_DONE, UserError
@@ -29,7 +30,11 @@ RECORD_NAME = "config.json"
 ARRAYS_NAME, KERAS_NAME, PROGRAM_NAME = "model.safetensors", "model.h5", "model.stablehlo"
 NAMES = (ARRAYS_NAME, KERAS_NAME, PROGRAM_NAME)
 PACKAGES = ("safetensors", "flatbuffers")
-DIFFERENCES = {"model": "model", "input": "kind of input", "output": "threshold or loss weight"}  # and their words
+DIFFERENCES = {
+    "model": "model",
+    "input": "kind of input",
+    "output": "threshold, loss weight or fit of P",
+}  # and their words
 
 Record = dict[str, Any]
 
@@ -70,6 +75,7 @@ def main(config: ExportConfig) -> int:
 
 def make_record(model: Model, threshold: float) -> Record:
     """Return what `config.json` says, but for the files: enough to build the network, feed it and read its output."""
+    fit = chosen_fit(model.probability_fits, model.digest, flips=False)
     products = {"train": model.split.train, "validation": model.split.validation, "test": model.split.test}
     return {
         "format": FORMAT,
@@ -77,7 +83,7 @@ def make_record(model: Model, threshold: float) -> Record:
         "source": Path(model.source).name,
         "network": exported.network_record(model.features, count_parameters(model.params)),
         "input": exported.input_record(model.convention, model.calibration, model.regridding, model.patch_size),
-        "output": exported.output_record(model.positive_weight, threshold),
+        "output": exported.output_record(model.positive_weight, threshold, fit),
         "program": exported.program_record(),
         "products": {part: list(names) for part, names in products.items()},
         "versions": versions(),

@@ -12,6 +12,7 @@ from jax import export
 
 from jaxmask import unet
 from jaxmask.pixels import BT_OFFSET_K, BT_SCALE_K, CHANNELS, REFLECTANCE_CHANNELS, REFLECTANCE_OFFSET, image
+from jaxmask.probability import ProbabilityFit
 from jaxmask.unet import DEPTH, SIZE_MULTIPLE, Params
 
 SHAPE = f"b, {SIZE_MULTIPLE}*h, {SIZE_MULTIPLE}*w, {CHANNELS}"  # of a program's images: any b, h and w
@@ -82,14 +83,22 @@ def input_record(convention: str, calibration: str, regridding: str, patch_size:
     }
 
 
-def output_record(positive_weight: float, threshold: float) -> Record:
-    """Return, for JSON, what the network's output means."""
-    return {
+def output_record(positive_weight: float, threshold: float, fit: ProbabilityFit | None = None) -> Record:
+    """Return, for JSON, what the network's output means; `fit`: of its probability, where it was calibrated."""
+    record = {
         "quantity": "q",
         "cloud": "q > threshold",
         "threshold": threshold,
         "positive_weight": positive_weight,
         "probability": "P(cloud) = q / (q + positive_weight * (1 - q))",
+    }
+    if fit is None:
+        return record
+    return record | {
+        "probability": "P(cloud) = 1 / (1 + exp(-(slope * ln(q / (1 - q)) + intercept)))",
+        "slope": fit.slope,
+        "intercept": fit.intercept,
+        "fitted_to": {"pixels": fit.pixels, "cloud_pixels": fit.cloud_pixels, "products": list(fit.products)},
     }
 
 

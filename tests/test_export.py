@@ -175,7 +175,7 @@ def test_an_export_is_made_once_and_replaced_on_request_only(
     assert export(model, out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["written"] is False
     assert export(model, out, "--threshold", "0.4") == 2
-    assert "another threshold or loss weight: choose another folder, or pass --overwrite" in capsys.readouterr().err
+    assert "another threshold, loss weight or fit of P: choose another folder, or pass --overwrite" in capsys.readouterr().err
     assert len(made) == 1
     assert export(model, out, "--threshold", "0.4", "--overwrite") == 0
     assert json.loads((out / "config.json").read_text())["output"]["threshold"] == 0.4
