@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from jaxmask.fair_masks import RowSamples
 from jaxmask.granules import Stand, assign_masks
+from jaxmask.image_points import inside_image, row_groups
 from jaxmask.mask_pixels import MaskPixels, map_mask
 from jaxmask.matchups import Table, pixel_indices, product_names
 from jaxmask.nearest_pixel import Located, nearest_pixels
-from jaxmask.pixel_decisions import CODES, DECIDED, REASONS, UNKNOWN, day_by_flags, day_by_sun, undecided
+from jaxmask.pixel_decisions import CODES, DECIDED, REASONS, UNKNOWN, day_by_flags, day_by_sun, night_rows, undecided
 from jaxmask.place_offset import offset_line, offset_summary
 from jaxmask.split import granule_of
 from jaxmask.sun import local_solar_hours, product_time_s
@@ -31,10 +33,10 @@ class MaskSamples:
     value: (N,) float64, NaN where there is none; valid: (N,) bool, whether it is a decision: every mask is judged on
     these rows alone; threshold: (N,) float64; indexed: (N,) float64, the value at (y_cems, x_cems) of the mask that the
     row names, valid or not, as the original has it, else NaN; rows, columns: (N,) int64, the pixel, -1 where there is
-    none; day: (N,) int8, as pixel_decisions; scene: (N,) int64, the number of its granule; local_hours: (N,)
-    float64, local mean solar time, NaN where unknown. excluded: reason -> number of rows without a decision; offset:
-    of the table's rows and columns from its positions, pixels; located: how many masks were read by what; failures:
-    masks that could not be read.
+    none; night: (N,) bool; scene: (N,) int64, the number of its granule; local_hours: (N,) float64, local mean solar
+    time, NaN where unknown. excluded: reason -> number of rows without a decision; offset: of the positions from the
+    table's rows and columns, pixels; located: how many masks were read by what; time_of_day: how many rows were told to
+    be of night or day by what; failures: masks that could not be read.
     """
 
     value: np.ndarray
@@ -43,18 +45,24 @@ class MaskSamples:
     indexed: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
-    day: np.ndarray
+    night: np.ndarray
     scene: np.ndarray
     local_hours: np.ndarray
     excluded: dict[str, int]
     offset: dict[str, Any]
     located: dict[str, int]
+    time_of_day: dict[str, int]
     failures: tuple[Failure, ...]
 
     @property
     def clear(self) -> np.ndarray:
         """Rows (N,) bool that the mask calls clear: below the threshold, as the original has it."""
         return self.valid & (self.value < self.threshold)
+
+    @property
+    def row_samples(self) -> RowSamples:
+        """What statistics need of it."""
+        return RowSamples(self.scene, self.valid, self.night, self.value, self.threshold, self.local_hours)
 
 
 def sample_masks(
@@ -82,7 +90,7 @@ def sample_masks(
     number = {mask: index for index, mask in enumerate(used)}
     of_name = np.array([len(used) if mask is None else number[mask] for mask in assigned])
     own = np.array([mask == name for mask, name in zip(assigned, names, strict=True)])[of_row]
-    for index, members in _groups(of_name[of_row], len(used)):
+    for index, members in row_groups(of_name[of_row], len(used)):
         samples.read(paths[used[index]], members, own[members])
     return samples.finish([str(name) for name in names], of_row, threshold)
 
@@ -93,6 +101,7 @@ class _Samples:
     def __init__(self, table: Table, locate: Locate | None) -> None:
         self.index = pixel_indices(table)
         self.place = tuple(np.asarray(table[name], np.float64) for name in ("latitude_an", "longitude_an"))
+        self.algorithm = table["sst_algorithm_type"]
         self.locate = locate
         count = len(self.index[0])
         self.value, self.indexed, self.threshold = np.full((3, count), np.nan)
@@ -113,7 +122,7 @@ class _Samples:
             return
         self.located["position" if by_position else "index"] += 1
         index = self.index[0][members], self.index[1][members]
-        indexed = _inside(pixels.value, index)
+        indexed = inside_image(pixels.value, index)
         rows = indexed & own
         self.indexed[members[rows]] = pixels.value[index[0][rows], index[1][rows]]
         found = self._located(pixels, members, index)
@@ -141,7 +150,7 @@ class _Samples:
         self, pixels: MaskPixels, members: np.ndarray, at: tuple[np.ndarray, np.ndarray], *, by_position: bool
     ) -> None:
         """Take over what the mask says at the pixels `at`, and why some of it is no decision."""
-        inside = _inside(pixels.value, at)
+        inside = inside_image(pixels.value, at)
         rows, columns, there = at[0][inside], at[1][inside], members[inside]
         value = pixels.value[rows, columns].astype(np.float64)
         valid = None if pixels.valid is None else pixels.valid[rows, columns]
@@ -164,8 +173,7 @@ class _Samples:
         offset = offset_summary(*self.away)
         _warn(excluded["outside_mask"], offset)
         time_s = np.array([product_time_s(name) for name in names])[of_row]
-        dark = self.day == UNKNOWN
-        self.day[dark] = day_by_sun(time_s[dark], self.place[0][dark], self.place[1][dark])
+        night, told = night_rows(self.day, day_by_sun(time_s, *self.place), self.algorithm)
         granules = {name: number for number, name in enumerate(sorted({granule_of(name) for name in names}))}
         return MaskSamples(
             value=self.value,
@@ -174,35 +182,15 @@ class _Samples:
             indexed=self.indexed,
             rows=self.rows,
             columns=self.columns,
-            day=self.day,
+            night=night,
             scene=np.array([granules[granule_of(name)] for name in names])[of_row],
             local_hours=local_solar_hours(time_s, self.place[1]),
             excluded=excluded,
             offset=offset,
             located=self.located,
+            time_of_day=told,
             failures=tuple(self.failures),
         )
-
-
-def cloud_at(
-    cloud_of: Callable[[str], np.ndarray | None], table: Table, samples: MaskSamples | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Look up (H, W) bool images, one product's at a time: cloud (N,) bool and known (N,) bool at each match-up.
-
-    At the pixels of `samples`, by default at (y_cems, x_cems).
-    """
-    names, of_row = product_names(table["cems_path"])
-    rows, columns = pixel_indices(table) if samples is None else (samples.rows, samples.columns)
-    cloud, known = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    for index, members in _groups(of_row, len(names)):
-        image = cloud_of(str(names[index]))
-        if image is None:
-            continue
-        inside = _inside(image, (rows[members], columns[members]))
-        there = members[inside]
-        cloud[there] = image[rows[there], columns[there]]
-        known[members] = inside
-    return cloud, known
 
 
 def _warn(outside: int, offset: dict[str, Any]) -> None:
@@ -231,17 +219,6 @@ def _tell_stands(stands: Sequence[Stand]) -> None:
             several[0].product,
             several[0].candidates,
         )
-
-
-def _inside(image: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return (at[0] >= 0) & (at[0] < image.shape[0]) & (at[1] >= 0) & (at[1] < image.shape[1])
-
-
-def _groups(of_row: np.ndarray, count: int) -> list[tuple[int, np.ndarray]]:
-    """(group, the rows that belong to it) for each of `count` groups, sorting once; greater numbers are of none."""
-    order = np.argsort(of_row, kind="stable")
-    parts = np.split(order, np.searchsorted(of_row[order], np.arange(1, count + 1)))
-    return list(enumerate(parts[:count]))
 
 
 def _example(names: np.ndarray) -> str:

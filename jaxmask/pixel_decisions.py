@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jaxmask.matchups import ALGORITHMS
 from jaxmask.sun import HORIZON_DEG, sun_zenith_deg
 from preprocess.level1 import CONFIDENCE_BITS
 
@@ -61,3 +62,16 @@ def day_by_sun(time_s: np.ndarray, latitude: np.ndarray, longitude: np.ndarray) 
     """The same by the sun: day where it stands above the horizon, as `sun_zenith_deg` has it; UNKNOWN at NaN."""
     zenith = sun_zenith_deg(time_s, latitude, longitude)
     return np.where(np.isnan(zenith), UNKNOWN, np.where(zenith < HORIZON_DEG, DAY, NIGHT)).astype(np.int8)
+
+
+def night_rows(by_flags: np.ndarray, by_sun: np.ndarray, algorithm: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Whether it is night, (N,) bool, by flags, else by the sun, else by the algorithm; and how many rows by which.
+
+    by_flags, by_sun: (N,) int8, DAY, NIGHT or UNKNOWN; algorithm: (N,) sst_algorithm_type, of which N3 and D3
+    are chosen by night alone.
+    """
+    nightly = [each.code for each in ALGORITHMS if each.time_of_day == "night"]
+    flagged, placed = by_flags != UNKNOWN, by_sun != UNKNOWN
+    night = np.where(flagged, by_flags == NIGHT, np.where(placed, by_sun == NIGHT, np.isin(algorithm, nightly)))
+    flags, sun = int(flagged.sum()), int((placed & ~flagged).sum())
+    return night, {"flags": flags, "sun": sun, "algorithm": len(night) - flags - sun}

@@ -7,131 +7,112 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
 from tyro.conf import Positional, arg
 
-from jaxmask.mask_samples import MaskSamples, sample_masks
+from jaxmask.mask_samples import Locate, MaskSamples, sample_masks
 from jaxmask.maskfile import PREDICTIONS_NAME, find_masks
+from jaxmask.matchup_groups import StatisticsSettings
+from jaxmask.matchup_statistics import match_up_statistics
 from jaxmask.matchup_table import read_table
-from jaxmask.matchups import (
-    ALGORITHMS,
-    BAYES_THRESHOLD,
-    REQUIRED_COLUMNS,
-    Table,
-    operational_masks,
-    quality_filter,
-    reference_filter,
-    reference_numbers,
-    statistics,
-)
+from jaxmask.matchups import BAYES_THRESHOLD, REQUIRED_COLUMNS, Select, Table, reference_numbers
+from jaxmask.place_offset import offset_line
+from jaxmask.resampling import REPLICATES
+from jaxmask.sst_files import write_predictions, write_statistics_csv
+from jaxmask.sst_lines import excluded_text, paired_lines, reference_lines, statistics_lines
 from preprocess.command import finish, log, run
-from preprocess.files import whole_file, write_json
+from preprocess.files import write_json
 from preprocess.flags import Output, check
 
 STATISTICS_NAME = "sst.json"
-TABLE_KEY = "data"
+TABLE_NAME = "sst.csv"
 FAILURES_NAME = "sst_failures.json"  # failures.json there is of infer
+LEAST_REPLICATES = 40  # fewer have no 2.5 % at either end
+BOOTSTRAP_BOUND = f"0, or {LEAST_REPLICATES} or more"
 
 
 @dataclass(frozen=True)
 class SstConfig(Output):
-    """Compare satellite and buoy temperatures under each mask; writes sst.json and sst_predictions.h5."""
+    """Compare satellite and buoy temperatures under each mask; writes sst.json, sst.csv and sst_predictions.h5."""
 
     matchups: Positional[Annotated[Path, arg(metavar="MATCHUPS")]]
     """Table of match-ups: pandas HDF, CSV, Parquet or netCDF."""
     predictions: Positional[Annotated[Path, arg(metavar="PREDICTIONS")]]
     """Folder of masks that jaxmask.infer wrote."""
+    locate: Locate | None = None
+    """A match-up's pixel: the table's row and column (index), or the one nearest to latitude_an, longitude_an
+    (position). By default position in masks of the product's own grid that hold positions, index in others."""
+    select: Select = "type"
+    """The rows that an algorithm is judged by: those whose sst_algorithm_type it is (type), or every row that has its
+    temperature (all)."""
+    bootstrap: int = REPLICATES
+    """Resamples of whole scenes, from which 95 % intervals come; 0 for none."""
+    seed: int = 0
+    """Seed of the resamples, and of lots between equal values at equal coverage."""
     bayes_threshold: float = BAYES_THRESHOLD
     """The Bayes mask calls a match-up clear below this probability of cloud."""
     threshold: float | None = None
     """The network calls a match-up clear below this value; by default the mask file's own, 0.5 in the original's."""
 
     def __post_init__(self) -> None:
+        check(self.bootstrap == 0 or self.bootstrap >= LEAST_REPLICATES, "bootstrap", BOOTSTRAP_BOUND, self.bootstrap)
+        check(self.seed >= 0, "seed", "0 or more", self.seed)
         check(0 < self.bayes_threshold <= 1, "bayes_threshold", "above 0 and at most 1", self.bayes_threshold)
         check(self.threshold is None or 0 < self.threshold < 1, "threshold", "between 0 and 1", self.threshold)
+
+    @property
+    def settings(self) -> StatisticsSettings:
+        """What the statistics are made by."""
+        return StatisticsSettings(self.select, self.bayes_threshold, self.bootstrap, self.seed)
 
 
 def main(config: SstConfig) -> int:
     """Read table and masks, write the statistics, print them; returns the exit code."""
     table = read_table(config.matchups, REQUIRED_COLUMNS)
     masks = find_masks(config.predictions)
-    samples = sample_masks(table, masks, config.threshold)
-    thresholds = {"bayes_threshold": config.bayes_threshold, "threshold": config.threshold}
-    results = judge(table, samples, config.bayes_threshold) | thresholds
-    kept = write_predictions(config.predictions / PREDICTIONS_NAME, table, samples)
+    samples = sample_masks(table, masks, config.threshold, config.locate)
+    results = judge(table, samples, config.settings) | {"threshold": config.threshold}
+    kept = write_predictions(config.predictions / PREDICTIONS_NAME, table, samples, config.select)
+    write_statistics_csv(config.predictions / TABLE_NAME, results)
     write_json(config.predictions / STATISTICS_NAME, results)
-    for line in [*reference_lines(results["reference"]), *statistics_lines(results["statistics"])]:
+    for line in lines(results):
         log.info("%s", line)
-    excluded = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in results["excluded"].items())
     message = (
-        f"{len(table['isst'])} match-ups, {len(masks)} masks; rows without a decision: {excluded}. "
-        f"Statistics in {config.predictions / STATISTICS_NAME}, {kept} rows in {config.predictions / PREDICTIONS_NAME}"
+        f"{len(table['isst'])} match-ups, {len(masks)} masks; rows without a decision: "
+        f"{excluded_text(results['excluded'])}. Statistics in {config.predictions / STATISTICS_NAME}, {kept} rows in "
+        f"{config.predictions / PREDICTIONS_NAME}"
     )
     summary = {"message": message, "rows_written": kept, **results}
     return finish(config, summary, samples.failures, config.predictions, FAILURES_NAME)
 
 
-def judge(table: Table, samples: MaskSamples, bayes_threshold: float = BAYES_THRESHOLD) -> dict[str, Any]:
-    """The whole of sst.json: `reference`, `statistics`, and how many rows were `excluded` for want of a decision."""
-    masks = operational_masks(table, bayes_threshold) | {"unet": samples.clear}
-    return {
-        "reference": reference_numbers(table, samples.indexed, samples.threshold, bayes_threshold),
-        "statistics": statistics(table, samples.valid, masks),
+def judge(table: Table, samples: MaskSamples, settings: StatisticsSettings) -> dict[str, Any]:
+    """The whole of sst.json: what `match_up_statistics` gives, with `reference` of the pixels that the table counts.
+
+    Beside it `excluded`, how many rows have no decision and why; `located`, how many masks were read by index and by
+    position; `offset` between the two in pixels; `time_of_day`, by what rows were told to be of day or night; and
+    bayes_threshold.
+    """
+    reference = reference_numbers(table, samples.indexed, samples.threshold, settings.bayes_threshold)
+    return match_up_statistics(table, samples.row_samples, settings) | {
+        "reference": reference,
         "excluded": samples.excluded,
+        "located": samples.located,
+        "offset": samples.offset,
+        "time_of_day": samples.time_of_day,
+        "bayes_threshold": settings.bayes_threshold,
     }
 
 
-def write_predictions(path: Path, table: Table, samples: MaskSamples) -> int:
-    """Write the rows with a mask that either set of filters keeps, with `model_mask`, in pandas' table format.
-
-    Added columns: model_mask, in_reference (the original's filters), in_statistics (ours). Returns the number of rows;
-    without any, no file is left.
-    """
-    in_reference = reference_filter(table) & np.isfinite(samples.indexed)
-    fit = np.any([quality_filter(table, algorithm) for algorithm in ALGORITHMS], axis=0)
-    in_statistics = fit & samples.valid
-    keep = in_reference | in_statistics
-    if not keep.any():
-        path.unlink(missing_ok=True)
-        return 0
-    added = {"model_mask": samples.value, "in_reference": in_reference, "in_statistics": in_statistics}
-    frame = pd.DataFrame({name: values[keep] for name, values in (dict(table) | added).items()})
-    with whole_file(path) as partial:
-        frame.to_hdf(partial, key=TABLE_KEY, mode="w", format="table", data_columns=True, index=False)
-    return len(frame)
-
-
-def reference_lines(reference: dict[str, Any]) -> list[str]:
-    """The original's numbers for people, with counts."""
+def lines(results: dict[str, Any]) -> list[str]:
+    """The results for people."""
+    by_index, by_position = results["located"]["index"], results["located"]["position"]
+    located = f"Pixels by position in {by_position} masks, by index in {by_index}; {offset_line(results['offset'])}"
     return [
-        "The original's numbers (D2 alone, its filters; K):",
-        f"  bayes   median {_kelvin(reference['bayes_median'])}  RSD {_kelvin(reference['bayes_RSD'])}"
-        f"  of {reference['bayes_count']}",
-        f"  unet    median {_kelvin(reference['unet_median'])}  RSD {_kelvin(reference['unet_RSD'])}"
-        f"  of {reference['unet_count']}",
-        f"  agreement {_share(reference['agreement'])} of {reference['rows_with_mask']} rows"
-        f" ({reference['rows_after_filters']} of {reference['rows']} pass the filters)",
+        *reference_lines(results["reference"]),
+        *statistics_lines(results["statistics"]),
+        *paired_lines(results["paired"]),
+        located.removesuffix("; "),
     ]
-
-
-def statistics_lines(records: list[dict[str, Any]]) -> list[str]:
-    """The records as a table for people."""
-    header = f"{'algorithm':10}{'time':7}{'mask':7}{'count':>8}{'coverage':>10}{'median K':>10}{'RSD K':>9}"
-    lines = [
-        f"{record['algorithm']:10}{record['time_of_day']:7}{record['mask']:7}{record['count']:8d}"
-        f"{_share(record['coverage']):>10}{_kelvin(record['median']):>10}{_kelvin(record['rsd']):>9}"
-        for record in records
-    ]
-    return ["Satellite minus buoy, all masks on the same match-ups:", header, *lines]
-
-
-def _kelvin(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxmask.mask_samples import cloud_at, sample_masks
+from jaxmask.image_points import cloud_at
+from jaxmask.mask_samples import sample_masks
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS, statistics
-from jaxmask.sst import statistics_lines
+from jaxmask.sst_lines import statistics_lines
 from jaxmask.truth import read_truth
 
 
@@ -22,7 +23,7 @@ def truth_matchups(matchups: Path, masks: Sequence[Path], truth: Path) -> list[d
         found = read_truth(truth, name)
         return None if found is None else found.sst_cloud
 
-    cloud, known = cloud_at(sst_cloud, table)
+    cloud, known = cloud_at(sst_cloud, table, (samples.rows, samples.columns))
     return statistics(table, samples.valid & known, {"truth": ~cloud})
 
 
