@@ -96,16 +96,15 @@ def replicates(
     centre = float(values.mean()) if values.size else 0.0
     offset = values - centre
     columns = [offset, offset**2, values < -TAIL_K, values > TAIL_K]
-    sums = np.stack([scene_sums(column, scene, sample.scenes) for column in columns], axis=1)
-    eligible = scene_sums(np.ones(len(kept)), sample.scene, sample.scenes)
-    weights = multiplicity.astype(np.float64)
-    first, second, cold, warm = (weights @ sums).T
+    sums = [scene_sums(column, scene, sample.scenes) for column in columns]
+    eligible = np.bincount(sample.scene, minlength=sample.scenes)
+    first, second, cold, warm, rows = (multiplicity.astype(np.float64) @ np.stack([*sums, eligible], axis=1)).T
     total = found.total.astype(np.float64)
     known = ~np.isnan(found.median if bayes_median is None else bayes_median)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.maximum(second - first**2 / total, 0) / (total - 1)
         return {
-            "coverage": total / (weights @ eligible),
+            "coverage": total / rows,
             "median": found.median,
             "rsd": RSD_PER_MAD * found.deviation,
             "mean": np.where(total > 0, centre + first / total, np.nan),

@@ -11,6 +11,7 @@ from jaxmask.paired import paired_records
 
 CURVE_STATISTICS = ("median", "rsd", "cold_tail", "cold_tail_relative")
 EQUAL = "equal_coverage"
+NO_CURVE = ("bayes_nadir", "unet_bayes_oblique")  # a curve is an ordering: the U-Net's and Bayes' are compared
 
 
 def rankings(group: Group, seed: int) -> dict[str, Ranking]:
@@ -33,10 +34,11 @@ def at_equal_coverage(
 
 
 def coverage_curves(group: Group, judge: Judge, ranked: dict[str, Ranking]) -> list[dict[str, Any]]:
-    """For each mask with scores, CURVE_STATISTICS of its surest 5, 10, ... 100 % of rows."""
+    """For each mask with scores but NO_CURVE, CURVE_STATISTICS of its surest 5, 10, ... 100 % of rows."""
     return [
         {"mask": name, **group.names, "eligible": len(ranking.order), "points": _points(group, judge, ranking)}
         for name, ranking in ranked.items()
+        if name not in NO_CURVE
     ]
 
 

@@ -58,16 +58,39 @@ def make_groups(
     groups = []
     for algorithm in ALGORITHMS:
         eligible = quality_filter(table, algorithm, settings.select, any_quality=any_quality) & samples.decided
-        difference, masks = (
-            differences(table, algorithm),
-            fair_masks(table, algorithm, samples, settings.bayes_threshold),
-        )
-        for time_of_day in TIMES_OF_DAY:
-            now = eligible & (samples.night == (time_of_day == "night"))
-            if now.any() or time_of_day == algorithm.time_of_day:
-                sample = make_sample(difference, samples.scene, now)
-                groups.append(Group(algorithm, time_of_day, sample, _of_rows(masks, sample.rows)))
+        times = {name: eligible & _at(samples, name) for name in TIMES_OF_DAY}
+        wanted = [name for name, rows in times.items() if rows.any() or name == algorithm.time_of_day]
+        groups += _groups(table, samples, settings, algorithm, {name: times[name] for name in wanted})
     return groups
+
+
+def common_groups(table: Table, samples: RowSamples, settings: StatisticsSettings) -> list[Group]:
+    """Groups of the rows that all retrievals of a time of day share, whatever algorithm was chosen there.
+
+    By day N2 and D2, by night all four (the 3.7 um channel, the third of N3 and D3, sees the sun). None where no row
+    is shared.
+    """
+    groups = []
+    for time_of_day in TIMES_OF_DAY:
+        together = [a for a in ALGORITHMS if time_of_day in ("night", a.time_of_day)]
+        eligible = [quality_filter(table, algorithm, "all") for algorithm in together]
+        shared = np.all(eligible, axis=0) & samples.decided & _at(samples, time_of_day)
+        for algorithm in together if shared.any() else ():
+            groups += _groups(table, samples, settings, algorithm, {time_of_day: shared})
+    return groups
+
+
+def _groups(
+    table: Table, samples: RowSamples, settings: StatisticsSettings, algorithm: Algorithm, times: dict[str, np.ndarray]
+) -> list[Group]:
+    difference = differences(table, algorithm)
+    masks = fair_masks(table, algorithm, samples, settings.bayes_threshold)
+    made = {name: make_sample(difference, samples.scene, rows) for name, rows in times.items()}
+    return [Group(algorithm, name, sample, _of_rows(masks, sample.rows)) for name, sample in made.items()]
+
+
+def _at(samples: RowSamples, time_of_day: str) -> np.ndarray:
+    return samples.night == (time_of_day == "night")
 
 
 def _of_rows(masks: dict[str, FairMask], rows: np.ndarray) -> dict[str, FairMask]:
