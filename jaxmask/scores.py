@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,19 +22,6 @@ class Counts(NamedTuple):
     def total(self) -> int:
         """All pixels counted."""
         return sum(self)
-
-
-def confusion(cloud: np.ndarray, target: np.ndarray, counted: np.ndarray) -> Counts:
-    """Count the pixels where `counted`; cloud, target, counted: bool of one shape. Exact, Python integers."""
-    hit, said, are, total = (
-        int(np.count_nonzero(pixels & counted)) for pixels in (cloud & target, cloud, target, counted)
-    )
-    return Counts(hit, said - hit, are - hit, total - said - are + hit)
-
-
-def add(counts: Iterable[Counts]) -> Counts:
-    """Sum of counts."""
-    return Counts(*map(sum, zip(Counts(), *counts, strict=True)))
 
 
 def shares(counts: Counts, right: str) -> dict[str, Any]:
