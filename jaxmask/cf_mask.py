@@ -96,9 +96,9 @@ def _write(
         file.createVariable("time", "f8").setncatts(TIME)
         file["time"][...] = time
         for name, array in arrays.items():
-            fill = FILL.get(name)
+            kind, fill = array.dtype.newbyteorder("="), FILL.get(name)
             variable = file.createVariable(
-                name, array.dtype, DIMENSIONS, compression="zlib", complevel=COMPRESSION_LEVEL, fill_value=fill
+                name, kind, DIMENSIONS, compression="zlib", complevel=COMPRESSION_LEVEL, fill_value=fill
             )
             variable.set_auto_maskandscale(False)
             variable.setncatts(VARIABLES[name] | ({"comment": flag_comment} if name == "cloud" else {}))

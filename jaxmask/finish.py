@@ -13,7 +13,7 @@ from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import Mask
 from jaxmask.outputs import write_outputs
 from jaxmask.parts import Part
-from jaxmask.probability import LogitLine, probability_line, to_output, to_probability
+from jaxmask.probability import LogitLine, line_attributes, probability_line, to_output, to_probability
 from jaxmask.scene_input import SceneInput
 from jaxmask.scene_source import info_json
 
@@ -30,7 +30,7 @@ class Finish:
 
     def write(self, scene: SceneInput, logits: np.ndarray) -> None:
         """Write the mask and what belongs to it, from logits (H, W) float32."""
-        config = self.config
+        config, line = self.config, probability_line(self.positive_weight, self.fit)
         wants_probability = config.probability or config.netcdf
         probability = to_probability(logits, self.positive_weight, self.fit) if wants_probability else None
         values = probability if config.probability and probability is not None else to_output(logits)
@@ -40,14 +40,13 @@ class Finish:
             scene.info.product,
             values,
             scene.valid,
-            self.settings | self._attributes(scene),
+            self.settings | self._attributes(scene) | (line_attributes(line) if config.netcdf else {}),
             latitude=scene.latitude,
             longitude=scene.longitude,
             flags=scene.flags,
             measured=scene.measured,
         )
         unbuffered = probability if config.netcdf else None
-        line = probability_line(self.positive_weight, self.fit)
         write_outputs(config.predictions, mask, scene.info, probability=unbuffered, line=line, base=scene.picture)
 
     def _attributes(self, scene: SceneInput) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,13 @@ from jaxmask.mesh import use_cpu_only
 from jaxmask.model import Model
 from jaxmask.parts import part_finder
 from jaxmask.predictor import open_predictor
-from jaxmask.scene_input import SceneInput, read_input
-from jaxmask.scene_source import Wanted, find_scenes, is_shard
+from jaxmask.probability import probability_line
+from jaxmask.reading import reading
+from jaxmask.scene_source import find_scenes
 from jaxmask.shares import clear_others, failures_name, share, take_process
 from jaxmask.stream import Tally, stream
-from jaxmask.threads import close, read_ahead
 from preprocess.command import finish, run
 from preprocess.files import writable_folder
-from preprocess.outcome import Outcome
-from preprocess.pool import map_items
-
-READ_AHEAD = 1  # scenes of 90 MB, beside the one being read
 
 
 def main(config: InferConfig) -> int:
@@ -46,14 +41,11 @@ def main(config: InferConfig) -> int:
     folder = writable_folder(config.predictions)
     clear_others(folder, launch)
     settings = mask_settings(config, models, fit)
-    wanted = {"overwrite": config.overwrite, "netcdf": config.netcdf, "png": config.png}
-    missing = [path for path in scenes if not is_done(path, settings, folder, **wanted)]
+    line = probability_line(models[0].positive_weight, fit) if config.netcdf else None
+    done = partial(is_done, settings=settings, folder=folder, overwrite=config.overwrite, netcdf=line, png=config.png)
+    missing = [path for path in scenes if not done(path)]
     finishing = Finish(config, settings, models[0].positive_weight, fit, part_finder(joint_split(models)))
-    tally = (
-        predict_all(config, models, missing, finishing, quiet=config.quiet or launch.process > 0)
-        if missing
-        else Tally()
-    )
+    tally = predict_all(config, models, missing, finishing, quiet=config.quiet or launch.process > 0)
     summary = summarise(config, models, len(scenes), len(missing), tally, launch, time.monotonic() - begun)
     return finish(config, summary, tally.failures, folder, failures_name(launch))
 
@@ -71,28 +63,11 @@ def predict_all(
     config: InferConfig, models: Sequence[Model], paths: Sequence[Path], finishing: Finish, *, quiet: bool
 ) -> Tally:
     """Read ahead, predict and write behind; what could not be done, and why."""
+    if not paths:
+        return Tally()
     predictor = open_predictor(config, models)
     with reading(config, models[0], paths, quiet=quiet) as outcomes:
         return stream(paths, outcomes, predictor, finishing.write)
-
-
-@contextmanager
-def reading(
-    config: InferConfig, model: Model, paths: Sequence[Path], *, quiet: bool
-) -> Iterator[Iterator[Outcome[Path, SceneInput]]]:
-    """Yield the scenes as they come, made into what the model wants: by other processes, or a thread of this one."""
-    wanted = Wanted(model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify)
-    reader = partial(read_input, wanted=wanted, picture=config.png)
-    workers = 0 if config.workers is None and all(map(is_shard, paths)) else config.workers
-    outcomes = map_items(reader, paths, workers=workers, scheduler=config.scheduler, label="infer", quiet=quiet)
-    if workers == 0 and config.scheduler is None:
-        with read_ahead(outcomes, READ_AHEAD) as ready:
-            yield ready
-    else:
-        try:
-            yield outcomes
-        finally:
-            close(outcomes)
 
 
 def summarise(

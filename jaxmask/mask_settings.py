@@ -51,10 +51,19 @@ def mask_settings(config: InferConfig, models: Sequence[Model], fit: LogitLine |
 
 
 def is_done(
-    scene: Path, settings: dict[str, Any], folder: Path, *, overwrite: bool, netcdf: bool = False, png: bool = False
+    scene: Path,
+    settings: dict[str, Any],
+    folder: Path,
+    *,
+    overwrite: bool,
+    netcdf: LogitLine | None = None,
+    png: bool = False,
 ) -> bool:
     """Whether `folder` holds the whole mask of this scene under these settings, with its netCDF file and its quicklook
     where wanted.
+
+    netcdf: how the probability in the netCDF file comes from logits, None if none is wanted; one of another line is to
+    be made anew.
 
     A mask of another model or other settings is refused (UserError) unless `overwrite`; a broken one, or
     one of a shard that has been converted otherwise since, is made anew.
@@ -73,8 +82,10 @@ def is_done(
             f"{path} is there already, but of another {differing[0]} ({known.get(differing[0], 'unknown')}); "
             "choose another folder, or pass --overwrite to replace such masks"
         )
-    complete = all(file.exists() for file, wanted in zip(companions(path), (netcdf, png), strict=True) if wanted)
-    return not differing and complete and not _is_outdated(scene, found)
+    wanted = (netcdf is not None, png)
+    complete = all(file.exists() for file, needed in zip(companions(path), wanted, strict=True) if needed)
+    other_line = netcdf is not None and not line_attributes(netcdf).items() <= known.items()
+    return not differing and complete and not other_line and not _is_outdated(scene, found)
 
 
 def _defaults(found: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def write_outputs(
     if base is not None:
         from jaxmask.quicklook import write_quicklook  # as is matplotlib
 
-        settings = mask.threshold, mask.attributes["quantity"]
+        settings = mask.threshold, mask.attributes["quantity"], int(mask.attributes.get("buffer", 0))
         write_quicklook(picture, base, info, mask.probability, mask.valid, *settings)
     write_mask(path, mask)
 

@@ -40,7 +40,8 @@ def make_mask(height: int = ROWS, width: int = COLUMNS, **settings: Any) -> Mask
     valid[0, 1] = False
     latitude, longitude = np.mgrid[:height, :width].astype(np.float32)
     latitude[0, 2] = longitude[0, 2] = np.nan
-    return Mask(NAME, values, valid, SETTINGS | settings, latitude=latitude + 40, longitude=longitude - 5)
+    latitude = latitude.view(latitude.dtype.newbyteorder("<"))  # as read from a shard
+    return Mask(NAME, values, valid, SETTINGS | settings, latitude=latitude, longitude=longitude - 5)
 
 
 def written(folder: Path, mask: Mask, info: SceneInfo, line: LogitLine | None = None) -> netCDF4.Dataset:
