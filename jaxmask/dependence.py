@@ -60,11 +60,12 @@ def dependence_records(table: Table, samples: RowSamples, group: Group) -> list[
 
 
 def bin_numbers(axis: Axis, values: np.ndarray) -> np.ndarray:
-    """The bin of each value (N,), from 0; the number of bins where it is in none, or NaN."""
+    """The bin of each value (N,), from 0, uint8; the number of bins where it is in none, or NaN."""
     edges = np.asarray(axis.edges, np.float64)
     number = np.searchsorted(edges, values, side="right") - 1
     number = np.where(values == edges[-1], len(edges) - 2, number)
-    return np.where((number < 0) | (number > len(edges) - 2), len(edges) - 1, number)
+    number = np.where((number < 0) | (number > len(edges) - 2), len(edges) - 1, number)
+    return number.astype(np.uint8)  # short numbers are sorted by counting
 
 
 def _spread(ascending: np.ndarray) -> dict[str, Any]:

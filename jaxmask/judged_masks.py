@@ -50,7 +50,7 @@ def make_judge(group: Group, multiplicity: np.ndarray) -> Judge:
 def _judged(
     sample: Sample, kept: np.ndarray, multiplicity: np.ndarray, about: float | None, abouts: np.ndarray | None
 ) -> Judged:
-    scenes = len(np.unique(sample.scene[kept]))
+    scenes = int(np.count_nonzero(np.bincount(sample.scene[kept], minlength=sample.scenes)))
     why = why_no_interval(scenes, len(multiplicity))
     resampled = {} if why else replicates(sample, kept, multiplicity, abouts)
     return Judged(int(kept.sum()), scenes, estimates(sample, kept, about), resampled, why)
