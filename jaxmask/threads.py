@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -13,61 +15,24 @@ from preprocess.outcome import Item, Outcome, attempt
 
 T = TypeVar("T")
 
-POLL_S = 0.2  # how soon a thread that waits for room sees that no more is wanted
 
+def map_threads(function: Callable[[Item], T], items: Sequence[Item], threads: int) -> Iterator[Outcome[Item, T]]:
+    """Yield an Outcome for each item, in their order, computed by `threads` threads.
 
-@contextmanager
-def read_ahead(items: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
-    """Yield an iterator over `items` of which a thread holds `depth` ready; what `items` raises is raised there.
-
-    At the end no more than the item in work is begun, and `items` is closed if it is a generator.
+    As many items are in work or done as there are threads, and one more. When the iterator is closed those in work are
+    waited for, and no more are begun.
     """
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-    unwanted = threading.Event()
-
-    def offer(item: T | None, error: BaseException | None = None) -> None:
-        while not unwanted.is_set():
-            try:
-                ready.put((item, error), timeout=POLL_S)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        error: BaseException = StopIteration()
-        try:
-            for item in items:
-                offer(item)
-                if unwanted.is_set():
-                    break
-        except Exception as raised:
-            error = raised
-        finally:
-            close(items)
-            offer(None, error)
-
-    def results() -> Iterator[T]:
-        while True:
-            item, error = ready.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
-
-    thread = threading.Thread(target=work, name="read ahead")
-    thread.start()
+    remaining = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="read ahead")
     try:
-        yield results()
+        ahead = deque(pool.submit(attempt, function, item) for item in islice(remaining, threads + 1))
+        while ahead:
+            outcome = ahead.popleft().result()
+            ahead.extend(pool.submit(attempt, function, item) for item in islice(remaining, 1))
+            yield outcome
+            del outcome  # or it stayed until the next one is there
     finally:
-        unwanted.set()
-        thread.join()
-
-
-def close(items: Iterator[T]) -> None:
-    """End a generator, so that it cleans up now; other iterators need nothing."""
-    if isinstance(items, Generator):
-        items.close()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class WriteBehind(Generic[Item, T]):

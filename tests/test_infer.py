@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxmask import infer, scene_source, unet
+from jaxmask import infer, reading, scene_source, unet
 from jaxmask.infer import main
 from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import product_info, read_mask
@@ -220,7 +220,7 @@ def test_workers_of_a_cluster_are_given_absolute_paths(
     make_shards(tmp_path / "hdf", 1, 32, 40)
     monkeypatch.chdir(tmp_path)
     given: list[Path] = []
-    monkeypatch.setattr(infer, "map_items", lambda work, items, **flags: given.extend(items) or iter([]))
+    monkeypatch.setattr(reading, "map_items", lambda work, items, **flags: given.extend(items) or iter([]))
     infer_to(Path("masks"), Path("hdf"), "--scheduler", "tcp://nowhere:1")
     assert [path.parent.parent for path in given] == [tmp_path / "hdf"]
 
