@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import measure
 import truth_figure
@@ -56,10 +57,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="also write the JSON to this file")
     parser.add_argument("--figure", type=Path, help="draw the differences into this PNG file")
     for field in dataclasses.fields(Study)[1:]:
-        many = isinstance(field.default, tuple)
-        kind = type(field.default[0]) if many else type(field.default)
-        flag = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(flag, type=kind, default=field.default, **({"nargs": "+"} if many else {}))
+        default: Any = field.default
+        several: dict[str, Any] = {"nargs": "+"} if isinstance(default, tuple) else {}
+        kind = type(default[0] if several else default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=default, **several)
     options = parser.parse_args(argv)
     for name in ("labels", "seeds"):
         found = tuple(getattr(options, name))
