@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,67 +15,37 @@ import pandas as pd
 import pytest
 
 from jaxmask.evaluate import EvaluateConfig, main
-from jaxmask.maskfile import Mask, write_mask
+from jaxmask.maskfile import write_mask
 from jaxmask.parts import part_finder
 from jaxmask.product_scores import Job, score_product
-from jaxmask.scene_source import info_json
+from jaxmask.score_bins import count_bins
 from jaxmask.split import Split
+from jaxmask.strata import ALL
 from preprocess.command import run
 from preprocess.errors import UserError
-from preprocess.scene import Scene, fit
+from preprocess.scene import fit
 from preprocess.shard import write_shard
+from tests.judging import (
+    HEIGHT,
+    OUTCOMES,
+    PAIRS,
+    PRODUCTS,
+    WIDTH,
+    mask_of,
+    scene,
+    slow_corrections,
+    slow_counts,
+    truth_of,
+    write_places,
+    write_truth,
+)
 from tests.shards import make_published_shard, make_scene, product_name
-
-HEIGHT, WIDTH = 16, 24
-PRODUCTS = 3
-
-
-def scene(number: int, height: int = HEIGHT, width: int = WIDTH) -> Scene:
-    """Random labels, validity, measured bits and flags; product 2 has no labels."""
-    rng = np.random.default_rng(number)
-    made = make_scene(product_name(number), height, width, labelled=number != 2, day=number == 0)
-    shape = (height, width)
-    flags = rng.choice([1024 | 2, 1024 | 8, 2, 8, 2048 | 2, 1], shape).astype(np.uint16)
-    return replace(
-        made,
-        bayes=np.where(rng.random((*shape, 1)) < 0.6, 255, 0).astype(np.uint8),
-        valid=(rng.random((*shape, 1)) < 0.9).astype(np.uint8),
-        label_valid=((rng.random((*shape, 1)) < 0.9) & (number != 2)).astype(np.uint8),
-        measured=np.where(rng.random(shape) < 0.9, 511, 0b101111111).astype(np.uint16),
-        flags=flags,
-    )  # fmt: skip
-
-
-def mask_of(made: Scene, **attributes: Any) -> Mask:
-    rng = np.random.default_rng(zlib.crc32(made.info.product.encode()))
-    shape = made.flags.shape
-    stored = {"product": info_json(made.info), "model": "m", "threshold": 0.5} | attributes
-    return Mask(made.info.product, rng.random(shape, np.float32), rng.random(shape) < 0.95, stored)
-
-
-def write_truth(folder: Path, name: str, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    rng = np.random.default_rng(7)
-    cloud = rng.random((height, width)) < 0.5
-    folder.mkdir(parents=True, exist_ok=True)
-    with h5py.File(folder / f"{name}.h5", "w") as file:
-        file["cloud"] = cloud.astype(np.uint8)
-        file["dbt8_k"] = np.where(cloud, 5.0, 0.1).astype(np.float32)
-    return cloud
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Path:
     """Shards, masks and truth of three products; a model folder that trained on product 0 and tested on 1 and 2."""
-    for number in range(PRODUCTS):
-        made = scene(number)
-        write_shard(tmp_path / "hdf" / "day" / f"{made.info.product}.hdf", made)
-        (tmp_path / "out").mkdir(exist_ok=True)
-        write_mask(tmp_path / "out" / f"{made.info.product}.h5", mask_of(made))
-        write_truth(tmp_path / "truth", made.info.product)
-    split = {"train": [product_name(0)], "test": [product_name(1), product_name(2)]}
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text(json.dumps({"split": split}))
-    return tmp_path
+    return write_places(tmp_path)
 
 
 def evaluate(places: Path, *flags: str) -> int:
@@ -87,56 +57,76 @@ def results(places: Path) -> dict[str, Any]:
     return json.loads((places / "out" / "evaluation.json").read_text())
 
 
-def slow_counts(numbers: list[int], stratum: str) -> dict[tuple[str, str], list[int]]:
-    """True positives, false positives, false negatives, true negatives, pixel by pixel."""
-    counts = {pair: [0, 0, 0, 0] for pair in (("unet", "label"), ("unet", "truth"), ("bayes", "truth"))}
-    truth = np.random.default_rng(7).random((HEIGHT, WIDTH)) < 0.5
-    for number in numbers:
-        made = scene(number)
-        mask = mask_of(made)
-        for y in range(HEIGHT):
-            for x in range(WIDTH):
-                measured = int(made.measured[y, x])
-                thermal = measured & 128 and measured & 256
-                if not (made.valid[y, x, 0] and made.label_valid[y, x, 0] and thermal and mask.valid[y, x]):
-                    continue
-                bits = int(made.flags[y, x])
-                where = {"all": True, "day": bits & 1024, "night": not bits & 1024, "sea": bits & 2, "land": bits & 8}
-                if not where[stratum]:
-                    continue
-                cloud, label, true = mask.probability[y, x] > 0.5, made.bayes[y, x, 0] > 0, bool(truth[y, x])
-                for pair, (said, target) in {
-                    ("unet", "label"): (cloud, label),
-                    ("unet", "truth"): (cloud, true),
-                    ("bayes", "truth"): (label, true),
-                }.items():
-                    counts[pair][{(1, 1): 0, (1, 0): 1, (0, 1): 2, (0, 0): 3}[int(said), int(target)]] += 1
-    return counts
+def job_of(places: Path, truth: Path | None) -> Job:
+    name = product_name(0)
+    return Job(places / "out" / f"{name}.h5", places / "hdf" / "day" / f"{name}.hdf", truth, None, "test")
+
+
+def slow_overall(*numbers: int) -> list[int]:
+    return slow_counts(numbers).get(("unet", "label", "all"), [0, 0, 0, 0])
+
+
+def counts_of(record: dict[str, Any]) -> list[int]:
+    return [record[name] for name in OUTCOMES]
 
 
 @pytest.mark.quick
-def test_records_equal_a_loop_over_pixels(places: Path) -> None:
-    assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 0
+@pytest.mark.parametrize("cosmetic", [False, True])
+def test_records_equal_a_loop_over_pixels(places: Path, cosmetic: bool) -> None:
+    flags = ("--cosmetic",) if cosmetic else ()
+    assert evaluate(places, "--truth", str(places / "truth"), "--quiet", *flags) == 0
     records = {(r["mask"], r["against"], r["stratum"]): r for r in results(places)["records"]}
-    assert len(records) == 15
-    for stratum in ("all", "day", "night", "sea", "land"):
-        for pair, (tp, fp, fn, tn) in slow_counts([0, 1, 2], stratum).items():
-            record = records[(*pair, stratum)]
-            total = tp + fp + fn + tn
-            found = [record[n] for n in ("true_positive", "false_positive", "false_negative", "true_negative")]
-            assert found == [tp, fp, fn, tn]
-            assert record["count"] == total > 50
-            assert record["agreement" if pair[1] == "label" else "accuracy"] == (tp + tn) / total
-            assert record["majority"] == max(tp + fn, fp + tn) / total
-            assert record["iou"] == tp / (tp + fp + fn)
-            assert record["part"] == "all"
+    expected = slow_counts((0, 1, 2), cosmetic=cosmetic)
+    assert {key: counts_of(record) for key, record in records.items()} == expected
+    assert len({stratum for _, _, stratum in expected}) > 35
+    for (_, against, _), record in records.items():
+        tp, fp, fn, tn = counts_of(record)
+        total = tp + fp + fn + tn
+        assert record["count"] == total > 0
+        assert record["agreement" if against == "label" else "accuracy"] == (tp + tn) / total
+        assert record["majority"] == max(tp + fn, fp + tn) / total
+        assert record["iou"] == (tp / (tp + fp + fn) if tp + fp + fn else None)
+        assert record["part"] == "all"
+
+
+def test_corrections_and_areas_equal_those_of_the_pixels(places: Path) -> None:
+    assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 0
+    records = {r["stratum"]: r for r in results(places)["records"] if (r["mask"], r["against"]) == ("unet", "truth")}
+    for stratum, found in slow_corrections((0, 1, 2)).items():
+        record = records[stratum]
+        assert record["label_errors"] == found[False, False] + found[False, True]
+        assert record["corrected"] == found[False, True]
+        assert record["right_labels"] == found[True, False] + found[True, True]
+        assert record["spoiled"] == found[True, False]
+    assert {"clear", "stratus", "cumulus", "cirrus", "convection", "tau_0", "tau_10_on"} <= set(records)
+    assert records["all"]["roc_area"] == pytest.approx(0.5, abs=0.1), "random masks know nothing"
+    assert records["stratus"]["roc_area"] is None, "no clear pixel in cloud"
+
+
+def test_the_bins_are_those_of_the_pixels_and_give_the_calibration(places: Path) -> None:
+    job = Job(
+        places / "out" / f"{product_name(0)}.h5", places / "hdf" / "day" / f"{product_name(0)}.hdf", None, 0.7, "t"
+    )
+    made, mask = scene(0), mask_of(scene(0))
+    known = (made.valid[..., 0] > 0) & (made.label_valid[..., 0] > 0) & mask.valid & (made.measured == 511)
+    expected = count_bins(mask.probability, made.bayes[..., 0] > 0, known)
+    np.testing.assert_array_equal(score_product(job).tallies[ALL].score_bins("label"), expected)
+    assert evaluate(places, "--model", str(places / "model"), "--part", "train", "--quiet") == 0
+    found = results(places)
+    # The mask holds q of a loss of weight 0.5: by theory odds of P are twice those of q.
+    assert found["probability"] == {"slope": 1.0, "intercept": pytest.approx(np.log(2))}
+    q = mask.probability[known].astype(np.float64)
+    squares = ((2 * q / (1 + q) - (made.bayes[..., 0] > 0)[known]) ** 2).mean()
+    assert found["records"][0]["brier"] == pytest.approx(squares, abs=2e-3)  # P is that of its bin: to slope / 1024
+    assert sum(each["count"] for each in found["curves"][0]["reliability"]) == known.sum()
+    assert (found["curves"][0]["true_positive"][-1], found["curves"][0]["cloud"]) == (expected[:, 1].sum(),) * 2
 
 
 def test_products_and_csv(places: Path) -> None:
     assert evaluate(places, "--quiet") == 0
     found = results(places)
     assert [p["product"] for p in found["products"]] == [product_name(n) for n in range(PRODUCTS)]
-    tp, fp, fn, tn = slow_counts([0], "all")["unet", "label"]
+    tp, fp, fn, tn = slow_overall(0)
     total = tp + fp + fn + tn
     assert found["products"][0] == {
         "product": product_name(0),
@@ -150,10 +140,31 @@ def test_products_and_csv(places: Path) -> None:
     unlabelled = found["products"][2]
     assert (unlabelled["count"], unlabelled["disagreement"], unlabelled["day"]) == (0, None, False)
     assert found["matchups"] == []
+    assert not {"optical_depth", "cloud_kind"} & {record["dimension"] for record in found["records"]}
     with (places / "out" / "evaluation.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["stratum"] for row in rows] == ["all", "day", "night", "sea", "land"]
+    assert [row["stratum"] for row in rows] == [record["stratum"] for record in found["records"]]
+    assert rows[0]["stratum"] == "all"
     assert float(rows[0]["agreement"]) == found["records"][0]["agreement"]
+
+
+def test_products_are_told_against_truth_too(places: Path) -> None:
+    assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 0
+    for mask, name in (("unet", "accuracy"), ("bayes", "label_accuracy")):
+        tp, fp, fn, tn = slow_counts((1,))[mask, "truth", "all"]
+        assert results(places)["products"][1][name] == (tp + tn) / (tp + fp + fn + tn)
+
+
+def test_the_table_goes_to_people_and_the_json_to_machines(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(places, "--truth", str(places / "truth")) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Cloud masks of 3 products, % of pixels")
+    assert f"\n  stratus{sum(slow_counts((0, 1, 2))['unet', 'truth', 'stratus']):20,d}" in printed.out
+    assert "Cloud masks" not in printed.err
+    assert evaluate(places, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["records"] == results(places)["records"]
+    assert evaluate(places, "--quiet") == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_the_test_part_is_the_default_with_a_model(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,15 +172,22 @@ def test_the_test_part_is_the_default_with_a_model(places: Path, capsys: pytest.
     found = results(places)
     assert [p["product"] for p in found["products"]] == [product_name(1), product_name(2)]
     assert {r["part"] for r in found["records"]} == {"test"}
-    assert list(slow_counts([1], "all")["unet", "label"]) == [
-        found["records"][0][n] for n in ("true_positive", "false_positive", "false_negative", "true_negative")
-    ]
+    assert slow_overall(1) == counts_of(found["records"][0])
     printed = capsys.readouterr().err
     assert "1 products without labels count no pixels\n1 masks are of another part or have no shard\n" in printed
     assert "2 products judged (test)" in printed
     assert "trained on" not in printed
     assert evaluate(places, "--model", str(places / "model"), "--part", "train", "--quiet") == 0
     assert [p["product"] for p in results(places)["products"]] == [product_name(0)]
+    assert f"the model was trained on 1 of these products, such as {product_name(0)}" in capsys.readouterr().err
+
+
+def test_the_test_part_is_the_default_where_masks_say_so(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, part in enumerate(("train", "test", "test")):
+        write_mask(places / "out" / f"{product_name(number)}.h5", mask_of(scene(number), part=part))
+    assert evaluate(places) == 0
+    assert [p["product"] for p in results(places)["products"]] == [product_name(1), product_name(2)]
+    assert "2 products judged (test)" in capsys.readouterr().err
 
 
 def test_judging_what_was_trained_on_warns(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,9 +196,16 @@ def test_judging_what_was_trained_on_warns(places: Path, capsys: pytest.CaptureF
         f"warning: the model was trained on 1 of these products, such as {product_name(0)}" in capsys.readouterr().err
     )
     made = scene(1)
-    write_mask(places / "out" / f"{made.info.product}.h5", mask_of(made, part="train"))
+    write_mask(places / "out" / f"{made.info.product}.h5", mask_of(made, part="train", model="another"))
     assert evaluate(places) == 0
     assert f"such as {product_name(1)}" in capsys.readouterr().err
+    assert evaluate(places, "--model", str(places / "model")) == 0
+    printed = capsys.readouterr().err
+    assert f"the model was trained on 1 of these products, such as {product_name(1)}" in printed, (
+        "the mask's own says so"
+    )
+    assert f"1 masks say that their product is of another part than --model says, such as {product_name(1)} " in printed
+    assert "these masks are of more than one model" in printed
 
 
 def test_the_validation_part_is_seen_and_judged_by_itself(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,8 +217,8 @@ def test_the_validation_part_is_seen_and_judged_by_itself(places: Path, capsys: 
     assert evaluate(places, "--model", str(places / "model"), "--part", "all") == 0
     assert f"chosen by its loss on 1 of these products, such as {product_name(0)}" in capsys.readouterr().err
     records = {(r["part"], r["stratum"]): r["count"] for r in results(places)["records"] if r["against"] == "label"}
-    for part, numbers in (("all", [0, 1, 2]), ("validation", [0]), ("test", [1])):
-        assert records[part, "all"] == sum(slow_counts(numbers, "all")["unet", "label"])
+    for part, numbers in (("all", (0, 1, 2)), ("validation", (0,)), ("test", (1,))):
+        assert records[part, "all"] == sum(slow_overall(*numbers))
 
 
 def test_copies_of_a_granule_share_its_part() -> None:
@@ -223,7 +248,7 @@ def test_matchups_under_the_truth(places: Path) -> None:
     assert evaluate(places, *flags) == 0
     records = {r["algorithm"]: r for r in results(places)["matchups"]}
     assert {r["mask"] for r in records.values()} == {"truth"}
-    cloud = np.random.default_rng(7).random((HEIGHT, WIDTH))[:, 3] < 0.5
+    cloud = truth_of()["cloud"][:, 3]
     valid = mask_of(scene(0)).valid[:, 3]
     clear = 0.1 * np.arange(HEIGHT)[valid & ~cloud]
     assert (records["D2"]["count"], records["D2"]["eligible"]) == (len(clear), valid.sum())
@@ -236,10 +261,12 @@ def test_a_mask_of_the_raw_product_fits_its_padded_shard(tmp_path: Path) -> None
     write_shard(shard := tmp_path / "s.hdf", fit(made, HEIGHT + 2, WIDTH + 6))
     write_mask(mask := tmp_path / "m.h5", mask_of(made))
     write_truth(tmp_path / "truth", product_name(0))
-    score = score_product(Job(mask, shard, tmp_path / "truth", None, "test"))
-    expected = slow_counts([0], "all")
-    assert {key[:2]: list(counts) for key, counts in score.counts.items() if key[2] == "all"} == expected
-    assert score_product(Job(mask, shard, tmp_path / "none", 0.99, "test")).counts["unet", "label", "all"][0] < 10
+    tally = score_product(Job(mask, shard, tmp_path / "truth", None, "test")).tallies[ALL]
+    expected = slow_counts((0,))
+    assert [list(tally.counts(*pair)) for pair in PAIRS] == [expected[*pair, "all"] for pair in PAIRS]
+    tally = score_product(Job(mask, shard, tmp_path / "none", 0.99, "test")).tallies[ALL]
+    assert tally.counts("unet", "label").true_positive < 10
+    assert tally.counts("unet", "truth").total == 0
 
 
 def test_grids_that_differ_are_refused(tmp_path: Path) -> None:
@@ -250,9 +277,11 @@ def test_grids_that_differ_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"m\.h5 \(reference, 16 x 24\) is not on the grid of .*s\.hdf \(native"):
         score_product(Job(mask, shard, None, None, "test"))
     make_published_shard(published := tmp_path / "p.hdf", HEIGHT, WIDTH)
-    write_truth(tmp_path / "truth", "p", HEIGHT - 2)
-    with pytest.raises(UserError, match="images are stretched to 16 x 24, the truth is 14 x 24"):
-        score_product(Job(mask, published, tmp_path / "truth", None, "test"))
+    make_published_shard(stretched_shard := tmp_path / "q.hdf", HEIGHT + 2, WIDTH)
+    write_mask(mask, mask_of(replace(fit(made, HEIGHT + 2, WIDTH), info=stretched.info)))
+    write_truth(tmp_path / "truth", "q")
+    with pytest.raises(UserError, match="images are stretched to 18 x 24, the truth is 16 x 24"):
+        score_product(Job(mask, stretched_shard, tmp_path / "truth", None, "test"))
     write_mask(mask, mask_of(fit(made, HEIGHT + 1, WIDTH)))
     with pytest.raises(UserError, match="is not on the grid of"):
         score_product(Job(mask, published, None, None, "test"))
@@ -263,8 +292,10 @@ def test_published_shards_and_masks_have_only_the_whole_stratum(tmp_path: Path) 
     with h5py.File(mask := tmp_path / f"{product_name(3)}.h5", "w") as file:
         file["mask"] = np.full((1, HEIGHT, WIDTH, 1), 0.9)
     score = score_product(Job(mask, shard, None, None, "none"))
-    assert list(score.counts) == [("unet", "label", "all")]
-    assert score.counts["unet", "label", "all"].total == HEIGHT * WIDTH
+    assert {stratum.dimension for stratum in score.tallies} == {"overall", "sample", "label_edge"}
+    counts = score.tallies[ALL].counts("unet", "label")
+    assert (counts.total, counts.true_negative, counts.false_negative) == (HEIGHT * WIDTH, 0, 0)
+    assert score.notes.line is None
 
 
 def test_a_published_shard_that_was_never_labelled_counts_nothing(tmp_path: Path) -> None:
@@ -275,7 +306,8 @@ def test_a_published_shard_that_was_never_labelled_counts_nothing(tmp_path: Path
         file["mask"] = np.full((1, HEIGHT, WIDTH, 1), 0.9)
     score = score_product(Job(mask, shard, None, None, "none"))
     assert not score.labelled
-    assert score.counts["unet", "label", "all"].total == 0
+    assert score.row["count"] == 0
+    assert not score.tallies
 
 
 def test_a_broken_mask_is_named_and_the_rest_go_on(places: Path) -> None:
@@ -299,6 +331,8 @@ def test_what_cannot_be_judged_is_said(places: Path, tmp_path: Path) -> None:
     refused("none of the 3 masks with a shard is of the model's test part", part="test")
     refused("--matchups must be given with --truth", matchups=places / "m.csv")
     refused("--threshold must be between 0 and 1", threshold=0.0)
+    refused("--calibrate needs the model that the fit is of", calibrate=True)
+    refused("--part test leaves it out", calibrate=True, model=places / "model", part="test")
     write_shard(tmp_path / "other" / "X.hdf", make_scene("X", HEIGHT, WIDTH))
     refused(r"no mask in .* has a shard in .*other: masks such as S3A.*, shards such as X;", shards=tmp_path / "other")
     for path in (places / "out").glob("*.h5"):
@@ -312,3 +346,40 @@ def test_broken_truth_is_named(places: Path) -> None:
     assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 3
     [failure] = json.loads((places / "out" / "evaluation_failures.json").read_text())
     assert "expected datasets 'cloud' and 'dbt8_k'" in failure["error"]
+
+
+def rewrite_kind(file: h5py.File) -> None:
+    del file["kind"]
+    file["kind"] = np.zeros((2, 2), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file.pop("cover_fraction"), "expected datasets 'kind', 'cover_fraction' and 'optical_depth'"),
+        (lambda file: file.attrs.pop("kinds"), "expected datasets 'kind', 'cover_fraction' and 'optical_depth'"),
+        (rewrite_kind, r"'kind' and 'optical_depth' should be images of one size; found \(2, 2\) and \(16, 24\)"),
+    ],
+)
+def test_a_broken_sky_is_named(places: Path, damage: Callable[[h5py.File], Any], message: str) -> None:
+    name = product_name(0)
+    with h5py.File(places / "truth" / f"{name}.h5", "r+") as file:
+        damage(file)
+    with pytest.raises(UserError, match=message):
+        score_product(job_of(places, places / "truth"))
+
+
+def test_a_truth_that_tells_no_kinds_is_truth_all_the_same(places: Path) -> None:
+    with h5py.File(places / "truth" / f"{product_name(0)}.h5", "r+") as file:
+        del file["kind"]
+    assert evaluate(places, "--truth", str(places / "truth"), "--quiet") == 0
+    records = {(r["against"], r["stratum"]): r["count"] for r in results(places)["records"] if r["mask"] == "unet"}
+    assert records["truth", "all"] == records["label", "all"] > records["truth", "clear"]
+
+
+def test_workers_count_the_same(places: Path) -> None:
+    assert evaluate(places, "--quiet") == 0
+    alone = results(places)
+    arguments = [str(places / "hdf"), str(places / "out"), "--workers", "1", "--quiet"]
+    assert run("jaxmask.evaluate", EvaluateConfig, main, arguments) == 0
+    assert results(places) == alone
