@@ -1,0 +1,64 @@
+"""Binned medians against pandas' groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from jaxmask.dependence import LATITUDE, LOCAL_TIME, WIND, ZENITH, Axis, bin_numbers, dependence_records
+from jaxmask.fair_masks import RowSamples
+from jaxmask.matchup_groups import StatisticsSettings, make_groups
+from tests.test_matchups import random_table
+
+
+def samples_of(table: dict[str, np.ndarray], seed: int = 0) -> RowSamples:
+    rng = np.random.default_rng(seed)
+    count = len(table["isst"])
+    return RowSamples(
+        scene=rng.integers(0, 15, count),
+        decided=rng.random(count) < 0.9,
+        night=np.isin(table["sst_algorithm_type"], (3, 5)) ^ (rng.random(count) < 0.1),
+        value=np.round(rng.random(count), 2),
+        threshold=np.full(count, 0.5),
+        local_hour=np.where(rng.random(count) < 0.1, np.nan, rng.uniform(0, 24, count)),
+    )
+
+
+@pytest.mark.quick
+def test_a_bin_holds_its_lower_edge_and_the_last_its_upper_too() -> None:
+    axis = Axis("x", "m", (0.0, 1.0, 3.0))
+    values = np.array([-0.1, 0.0, 0.99, 1.0, 3.0, 3.01, np.nan])
+    assert bin_numbers(axis, values).tolist() == [2, 0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("wind", [None, "wind_speed"])
+def test_records_equal_pandas_groups(wind: str | None) -> None:
+    table = random_table(1500, 1)
+    if wind:
+        table[wind] = np.random.default_rng(1).uniform(-1, 60, len(table["isst"]))
+    samples = samples_of(table)
+    for group in make_groups(table, samples, StatisticsSettings()):
+        found = dependence_records(table, samples, group)
+        assert {record["by"] for record in found} >= {"latitude", "zenith_angle", "local_solar_time"}
+        assert ("wind_speed" in {record["by"] for record in found}) == bool(wind)
+        frame = pd.DataFrame({"x": group.sample.difference, "latitude": table["latitude_an"][group.sample.rows]})
+        frame["zenith_angle"] = table["satzan"][group.sample.rows]
+        frame["local_solar_time"] = samples.local_hour[group.sample.rows]
+        if wind:
+            frame["wind_speed"] = table[wind][group.sample.rows]
+        for axis in (LATITUDE, ZENITH, LOCAL_TIME, *((WIND,) if wind else ())):
+            cells = pd.cut(frame[axis.name], list(axis.edges), right=False)
+            ours = {(r["from"], r["mask"]): r for r in found if r["by"] == axis.name}
+            assert len({low for low, _ in ours}) == cells.nunique()
+            for cell, rows in frame.groupby(cells, observed=True):
+                for name, mask in group.masks.items():
+                    kept = rows["x"][mask.clear[rows.index]]
+                    record = ours[cell.left, name]
+                    assert (record["eligible"], record["count"], record["to"]) == (len(rows), len(kept), cell.right)
+                    expected = (
+                        (kept.median(), stats.median_abs_deviation(kept, scale=1 / 1.4826)) if len(kept) else None
+                    )
+                    numbers = (record["median"], record["rsd"])
+                    assert numbers == ((None, None) if expected is None else pytest.approx(expected, abs=1e-12))
