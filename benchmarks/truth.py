@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,20 +43,27 @@ def main(argv: list[str] | None = None) -> int:
         "versions": versions(),
         "command": " ".join(["python", "benchmarks/truth.py", "FOLDER", *given[1:]]),
         "study": {name: value for name, value in dataclasses.asdict(study).items() if name != "folder"},
-        "seconds": seconds(study.folder),
+        "seconds": seconds(study),
         **truth_judge.judge(study),
     }
     if options.figure:
         truth_figure.save(report, options.figure)
-    measure.tell(report, list(truth_page.texts(report).values()), options.output)
+    if options.output:
+        options.output.write_text(compact(report))
+    print("\n\n".join(truth_page.texts(report).values()))
     return 0
+
+
+def compact(report: dict[str, Any]) -> str:
+    """JSON of a line for each number with its interval."""
+    return re.sub(r"\{[^{}\[\]]*\}", lambda found: " ".join(found[0].split()), json.dumps(report, indent=1)) + "\n"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The flags: those of Study, and where results go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="for everything that is made")
-    parser.add_argument("--output", type=Path, help="also write the JSON to this file")
+    parser.add_argument("--output", type=Path, help="write the JSON to this file")
     parser.add_argument("--figure", type=Path, help="draw the differences into this PNG file")
     for field in dataclasses.fields(Study)[1:]:
         default: Any = field.default

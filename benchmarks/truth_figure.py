@@ -8,14 +8,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from truth_page import CLEAR, CLOUDY, SURFACES, TIMES
+from truth_page import CLEAR, CLOUDY, MINUS, SURFACES, TIMES
 
 from preprocess.files import whole_file
 
-PAIRS = {
-    "U-Net - label": ("U-Net minus label", "#0072b2", "o", -0.15),
-    "U-Net - pixelwise": ("U-Net minus pixelwise", "#d55e00", "s", 0.15),
-}
+STYLES = (("#0072b2", "o", -0.15), ("#d55e00", "s", 0.15))
 STRATA = ("all", *CLEAR, *CLOUDY, *SURFACES, *TIMES)
 
 
@@ -37,7 +34,7 @@ def save(report: dict[str, Any], path: Path) -> None:
 
 def draw(panel: Axes, differences: dict[str, Any]) -> None:
     """One label's differences: a mark each, and a line from end to end of its interval where there is one."""
-    for pair, (name, colour, marker, shift) in PAIRS.items():
+    for (name, pair), (colour, marker, shift) in zip(MINUS.items(), STYLES, strict=True):
         for place, stratum in enumerate(STRATA):
             numbers = differences[pair][stratum]["accuracy"]
             if numbers["value"] is None:

@@ -24,10 +24,9 @@ AS_CLOUDY = ", as cloudy as the label"
 CONTROL_LABEL, CONTROL_UNET = "control label", "U-Net on the control label"
 NO_MASK, BEST = "no mask", "truth"
 SMOOTHED = {side: f"label, {side} x {side}" for side in SQUARES}
-PAIRS = (
+BY_STRATUM = ((UNET + AS_CLOUDY, LABEL), (UNET + AS_CLOUDY, PIXELWISE + AS_CLOUDY))
+OVERALL = (
     *((UNET, other) for other in (LABEL, *SMOOTHED.values(), PIXELWISE, CEILING)),
-    (UNET + AS_CLOUDY, LABEL),
-    (UNET + AS_CLOUDY, PIXELWISE + AS_CLOUDY),
     *((other, LABEL) for other in (PIXELWISE, PIXELWISE + AS_CLOUDY, *SMOOTHED.values())),
 )
 
@@ -102,7 +101,8 @@ def against_label(
     counts[CEILING] = [scores[Run("unet", TRUTH, seed)].counts for seed in study.seeds]
     return {
         "masks": truth_scores.table(counts, weights),
-        "differences": truth_scores.differences(counts, PAIRS, weights),
+        "differences": truth_scores.differences(counts, BY_STRATUM, weights)
+        | truth_scores.differences(counts, OVERALL, weights, ("all",)),
     }
 
 
@@ -116,7 +116,7 @@ def against_control(
     }
     return {
         "masks": truth_scores.table(counts, weights),
-        "differences": truth_scores.differences(counts, [(CONTROL_UNET, CONTROL_LABEL)], weights),
+        "differences": truth_scores.differences(counts, [(CONTROL_UNET, CONTROL_LABEL)], weights, ("all",)),
         "agreement": [scores[Run("unet", CONTROL, seed)].as_control for seed in study.seeds],
     }
 

@@ -8,8 +8,9 @@ from typing import Any
 from measure import on_what
 
 METRICS = {"accuracy": "right", "missed": "missed cloud", "false_alarms": "false alarms"}
-BESIDE = ("label", "pixelwise", "U-Net", "U-Net on truth")
-MINUS = ("U-Net - label", "U-Net - pixelwise")
+PIXELWISE, UNET = "pixelwise, as cloudy as the label", "U-Net, as cloudy as the label"
+BESIDE = {"label": "label", "pixelwise": PIXELWISE, "U-Net": UNET, "U-Net on truth": "U-Net on truth"}
+MINUS = {"U-Net minus label": f"{UNET} - label", "U-Net minus pixelwise": f"{UNET} - {PIXELWISE}"}
 CLEAR, CLOUDY = ("clear", "faint cloud"), ("stratus", "cumulus", "thin cirrus", "cirrus", "convection")
 SURFACES = ("sea", "vegetation", "desert", "snow", "ice", "coast", "glint")
 TIMES = ("day", "twilight", "night")
@@ -103,13 +104,13 @@ def _strata(report: dict[str, Any]) -> str:
                 [
                     stratum,
                     f"{masks['label'][stratum]['pixels']:,}",
-                    *(percent(masks[mask][stratum][metric]) for mask in BESIDE),
-                    *(percent(minus[pair][stratum][metric], signed=True) for pair in MINUS),
+                    *(percent(masks[mask][stratum][metric]) for mask in BESIDE.values()),
+                    *(percent(minus[pair][stratum][metric], signed=True) for pair in MINUS.values()),
                 ]
                 for stratum in strata
                 if masks["label"][stratum]["pixels"]
             ]
-            head = (what, "pixels", *BESIDE, *(pair.replace(" - ", " minus ") for pair in MINUS))
+            head = (what, "pixels", *BESIDE, *MINUS)
             lines += [*_table(head, rows), ""]
     return "\n".join(lines[:-1])
 

@@ -46,8 +46,10 @@ def table(counts: Mapping[str, Counts], weights: np.ndarray) -> Tables:
     }
 
 
-def differences(counts: Mapping[str, Counts], pairs: Sequence[tuple[str, str]], weights: np.ndarray) -> Tables:
-    """The same of one mask minus another, both averaged over their seeds within each draw."""
+def differences(
+    counts: Mapping[str, Counts], pairs: Sequence[tuple[str, str]], weights: np.ndarray, strata: Sequence[str] = STRATA
+) -> Tables:
+    """The same of one mask minus another, both averaged over their seeds within each draw, in these strata."""
     found: Tables = {}
     for one, other in pairs:
         found[f"{one} - {other}"] = {
@@ -59,6 +61,7 @@ def differences(counts: Mapping[str, Counts], pairs: Sequence[tuple[str, str]], 
                 for metric in METRICS
             }
             for index, name in enumerate(STRATA)
+            if name in strata
         }  # fmt: skip
     return found
 

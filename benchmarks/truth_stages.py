@@ -167,10 +167,13 @@ def once(folder: Path, name: str, command: list[str], work: Callable[[], Any]) -
     write_json(mark, {"command": command, **seconds})
 
 
-def seconds(folder: Path) -> dict[str, dict[str, float]]:
-    """Wall and processor seconds of each stage that is done."""
-    marks = sorted((folder / "done").glob("*.json"))
-    return {mark.stem: {key: json.loads(mark.read_text())[key] for key in ("wall_s", "cpu_s")} for mark in marks}
+def seconds(study: Study) -> dict[str, dict[str, float]]:
+    """Wall and processor seconds of each of the study's stages that is done."""
+    names = [name for name, _ in archives(study)] + [f"relabel {target}" for target in (TRUTH, CONTROL)]
+    names += [f"{what} {run.name}" for run in runs(study) for what in ("train", "infer")]
+    marks = {name: study.folder / "done" / f"{name}.json" for name in names}
+    done = {name: json.loads(mark.read_text()) for name, mark in marks.items() if mark.exists()}
+    return {name: {key: found[key] for key in ("wall_s", "cpu_s")} for name, found in done.items()}
 
 
 def execute(words: list[str]) -> None:

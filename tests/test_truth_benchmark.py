@@ -308,7 +308,9 @@ def test_an_archive_is_judged_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     # As cloudy as the label, the doubtful column is clear.
     assert found["masks"]["U-Net, as cloudy as the label"]["all"]["accuracy"]["value"] == 1.0
     assert found["differences"]["U-Net - label"]["all"]["accuracy"]["value"] == pytest.approx(-1 / 24, abs=1e-6)
-    assert found["differences"]["U-Net - label"]["stratus"]["accuracy"]["value"] == 0.0
+    assert list(found["differences"]["U-Net - label"]) == ["all"]
+    skill = found["differences"]["U-Net, as cloudy as the label - label"]
+    assert skill["stratus"]["accuracy"]["value"] == skill["all"]["accuracy"]["value"] == 0.0
     machine = {"when": "2026-12-01T00:00", "processor": "P", "load": 0.1, "cores": 2, "command": "c"}
     report |= machine | {"study": {"products": 3, "archive_seed": 1, "held_out_seed": 2, "features": 8, "epochs": 1,
         "patch_size": 128, "batch_size": 4, "learning_rate": 0.002, "seeds": [1, 2]}, "seconds": {}}  # fmt: skip
@@ -330,11 +332,11 @@ def test_stages_are_done_once_and_refuse_another_command(monkeypatch: pytest.Mon
     stages = script(monkeypatch, "truth_stages")
     done: list[int] = []
     for _ in range(2):
-        stages.once(tmp_path, "a stage", ["a", "b"], lambda: done.append(1))
+        stages.once(tmp_path, "relabel truth", ["a", "b"], lambda: done.append(1))
     assert done == [1]
-    assert list(stages.seconds(tmp_path)) == ["a stage"]
+    assert list(stages.seconds(stages.Study(tmp_path))) == ["relabel truth"]
     with pytest.raises(ValueError, match="expected a c, found a b: choose another --folder"):
-        stages.once(tmp_path, "a stage", ["a", "c"], lambda: done.append(1))
+        stages.once(tmp_path, "relabel truth", ["a", "c"], lambda: done.append(1))
     with pytest.raises(RuntimeError, match="ended with exit code 5"):
         stages.execute(["-c", "import sys; sys.exit(5)"])
 
