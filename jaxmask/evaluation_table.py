@@ -16,7 +16,7 @@ ALONE = (("right", "right"), ("missed", "missed_cloud"), *OVERALL[3:], ("ROC", "
 SIDE_BY_SIDE = (("right", "right"), ("miss", "missed_cloud"), ("false", "false_alarms"))
 CORRECTED = (("corr", "corrected_share"), ("spoil", "spoiled_share"))
 LEGEND = (
-    "right: agreement with the label, accuracy against truth; miss: of the cloud, what is called clear (1 - recall);",
+    "right: agreement with the label, accuracy against truth; miss: of the cloud, what is called clear;",
     "false: of the clear pixels, what is called cloud; major: right by always saying the commoner class.",
 )
 CORRECTED_LEGEND = "corr: of the label's errors, those put right; spoil: of its right pixels, those put wrong."
@@ -61,8 +61,8 @@ def _baseline_lines(record: Record) -> Iterator[str]:
     )
     if "label_errors" in record:
         yield (
-            f"Of {record['label_errors']:,} label errors the mask corrects {_percent(record['corrected_share'], 2)} %; "
-            f"of {record['right_labels']:,} right labels it spoils {_percent(record['spoiled_share'], 2)} %."
+            f"Label errors corrected: {_percent(record['corrected_share'], 2)} % of {record['label_errors']:,}; "
+            f"right labels spoiled: {_percent(record['spoiled_share'], 2)} % of {record['right_labels']:,}."
         )
 
 
@@ -106,7 +106,7 @@ def _value(record: Record, name: str) -> float | None:
 
 
 def _width(heading: str) -> int:
-    return max(6, len(heading) + 1)
+    return 7 if "ROC" in heading else max(6, len(heading) + 1)
 
 
 def _percent(value: float | None, digits: int) -> str:

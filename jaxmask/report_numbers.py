@@ -24,7 +24,10 @@ from jaxmask.matchups import (
 Record = Mapping[str, Any]
 MASK_NAMES = {"bayes": "Bayes", "unet": "U-Net", "truth": "truth", "none": "no mask"}
 MASK_ORDER = tuple(MASK_NAMES)
-STRATUM_ORDER = ("all", "day", "night", "sea", "land")
+# What the report shows; the rest of the strata (sun zenith, latitude, distance to an edge...) is in evaluation.csv.
+STRATUM_ORDER = (
+    "all", "day", "night", "twilight", "dark", "sea", "land", "coast", "inland_water", "snow", "glint",
+)  # fmt: skip
 DEFAULT_THRESHOLD = 0.5
 PART_NAMES = {"train": "training part", "validation": "validation part", "test": "test part"}
 SCORES = ("precision", "recall", "f1", "iou")
@@ -84,8 +87,8 @@ def spoken(cell: Cell, unit: str = "") -> str:
 
 def evaluation_tables(evaluation: Record) -> tuple[TableText, ...]:
     """Masks against the label, then against truth, by stratum: the test part where there is one, else all parts."""
-    records = evaluation["records"]
-    chosen = [record for record in records if record["part"] == "test"] or list(records)
+    records = [record for record in evaluation["records"] if record["stratum"] in STRATUM_ORDER]
+    chosen = [record for record in records if record["part"] == "test"] or records
     tables = []
     for against, (caption, heading) in EVALUATIONS.items():
         rows = sorted((record for record in chosen if record["against"] == against), key=_evaluation_order)
