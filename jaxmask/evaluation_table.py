@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jaxmask.evaluation_records import Record, right_share
+from jaxmask.evaluation_records import CLOUD_EDGE, Record, right_share
 from jaxmask.strata import ALL
 
 NAMES = {"unet": "U-Net", "bayes": "label"}
@@ -67,10 +67,11 @@ def _baseline_lines(record: Record) -> Iterator[str]:
 
 
 def _strata_lines(records: Sequence[Record], with_truth: bool) -> Iterator[str]:
-    """One line a stratum; where its pixels differ by target (distance to the edge) one line for each."""
-    groups: dict[tuple[str, str, int], dict[str, Record]] = {}
+    """One line a stratum; where its pixels are others for each target (distance to the edge) one line for each."""
+    groups: dict[tuple[str, str, int, str], dict[str, Record]] = {}
     for record in sorted(records, key=lambda record: _order(records, record)):
-        key = (record["dimension"], record["stratum"], record["count"])
+        target = record["against"] if record["dimension"] == CLOUD_EDGE else ""
+        key = (record["dimension"], record["stratum"], record["count"], target)
         groups.setdefault(key, {})[f"{record['mask']} {record['against']}"] = record
     pairs = ("unet label", "unet truth", "bayes truth") if with_truth else ("unet label",)
     columns = [(pair, heading, name) for pair in pairs for heading, name in (SIDE_BY_SIDE if with_truth else ALONE)]
@@ -80,7 +81,7 @@ def _strata_lines(records: Sequence[Record], with_truth: bool) -> Iterator[str]:
         yield f"{'':29}{titles}"
     yield f"{'stratum':15}{'pixels':>14}" + "".join(f"{heading:>{_width(heading)}}" for _, heading, _ in columns)
     dimension = ""
-    for (found, stratum, count), group in groups.items():
+    for (found, stratum, count, _), group in groups.items():
         if found != dimension:
             yield f"by {found.replace('_', ' ')}:"
             dimension = found

@@ -46,7 +46,7 @@ def _unknown(table: np.ndarray) -> np.ndarray:
 def lines(*, truth: bool) -> list[str]:
     one = tally(truth=truth)
     strata = {ALL: one, Stratum("surface", "sea"): one, Stratum(LABEL_EDGE, "edge_1"): one}
-    strata |= {Stratum(TRUTH_EDGE, "edge_1"): Tally(one.outcomes * 1000, one.bins * 1000)} if truth else {}
+    strata |= {Stratum(TRUTH_EDGE, "edge_1"): one} if truth else {}
     return evaluation_lines(make_records({"test": strata}, "test", LogitLine(1.0, 0.0)), "test", 2)
 
 
@@ -82,7 +82,7 @@ def test_truth_stands_beside_the_label_by_hand() -> None:
         "  sea                      30  70.0  25.0  40.0  86.7   0.0  26.7  83.3   0.0  33.3 100.0  16.0",
         "by cloud edge:",
         "  edge_1                   30  70.0  25.0  40.0     -     -     -     -     -     -     -     -",
-        "  edge_1               30,000     -     -     -  86.7   0.0  26.7  83.3   0.0  33.3 100.0  16.0",
+        "  edge_1                   30     -     -     -  86.7   0.0  26.7  83.3   0.0  33.3 100.0  16.0",
     ]
 
 

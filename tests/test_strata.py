@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 
 from jaxmask import strata
 from jaxmask.score_bins import bin_index
 from jaxmask.strata import ALL, Classes, edge_classes, flag_words, tally_classes, tally_words
-from jaxmask.sun import cos_sun_zenith, sun_zenith_deg
+from jaxmask.sun import cos_sun_zenith, sun_place, sun_zenith_deg
 from jaxmask.tally import UNKNOWN, Pixels, Stratum
 from preprocess.simulation.orbit import solar_angles
 
@@ -150,6 +152,23 @@ def test_the_sun_over_an_image_is_that_of_the_simulator() -> None:
     exact = sun_zenith_deg(START.timestamp() + 0.15 * rows[:, None], latitude, longitude)
     np.testing.assert_allclose(zenith[steep], exact[steep], atol=1e-3)
     assert np.isnan(zenith[3, 4])
+
+
+def test_the_sun_of_the_measured_product_stands_a_degree_further_north(real_product: Path) -> None:
+    """Its own angles put the sun at 1.0 degrees south, where it was at 1.96 (any almanac, 15 March 2017, 11:34).
+
+    But for that, which is the product's (processing baseline 002), they agree to 0.2 degrees.
+    """
+    with netCDF4.Dataset(real_product / "geometry_tn.nc") as file:
+        own, start = file["solar_zenith_tn"][:].filled(np.nan), file.start_time
+    with netCDF4.Dataset(real_product / "geodetic_tx.nc") as file:
+        latitude, longitude = (file[f"{name}_tx"][:].filled(np.nan) for name in ("latitude", "longitude"))
+    time = datetime.fromisoformat(start.replace("Z", "+00:00")).timestamp()
+    excess = np.degrees(np.arccos(cos_sun_zenith(time, latitude, longitude))) - own
+    assert np.degrees(sun_place(time).latitude) == pytest.approx(-1.956, abs=0.01)
+    assert np.nanmedian(excess) == pytest.approx(1.0, abs=0.01)
+    assert np.nanmax(np.abs(excess - np.nanmedian(excess))) < 0.2
+    assert np.nanstd(excess) < 0.05
 
 
 def test_all_comes_first() -> None:
