@@ -84,9 +84,12 @@ def tally_codes(pixels: Pixels, codes: Ints, number: int) -> list[Tally]:
 
 
 def add_tallies(tallies: Iterable[Tally]) -> Tally:
-    """The sum of at least one."""
-    outcomes, bins = zip(*((tally.outcomes, tally.bins) for tally in tallies), strict=True)
-    return Tally(np.sum(outcomes, axis=0, dtype=np.int64), np.sum(bins, axis=0, dtype=np.int64))
+    """The sum, int64."""
+    total = empty()
+    for tally in tallies:
+        np.add(total.outcomes, tally.outcomes, out=total.outcomes)
+        np.add(total.bins, tally.bins, out=total.bins)
+    return total
 
 
 def add_strata(parts: Sequence[Tallies]) -> dict[Stratum, Tally]:
