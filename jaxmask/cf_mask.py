@@ -172,7 +172,7 @@ def _global_attributes(mask: Mask, info: SceneInfo, line: LogitLine | None) -> d
 
 def _grid_comment(mask: Mask, info: SceneInfo) -> str:
     rows, columns = mask.probability.shape
-    if info.convention != "reference":
+    if info.convention != "reference" or (rows, columns) == (info.rows, info.columns):
         return "Row and column are those of the product's 1 km nadir grid (files *_in.nc), counted from 0."
     return (
         f"The product's {info.rows} x {info.columns} pixels stretched to {rows} x {columns}, as the original program "

@@ -43,7 +43,9 @@ class InferConfig(Parallel):
     tiling: Literal["scene", "reference"] = "scene"
     """The whole scene at once, or the original's overlapping tiles."""
     max_pixels: int | None = None
-    """Cut a scene of more pixels than this into tiles that give the same mask in less memory."""
+    """Cut a scene of more pixels than this into tiles that give the same mask in less memory. On a CPU the network
+    takes about 640 bytes a pixel in jax (1.1 GB for 1200 x 1500), 300 in OpenVINO, 170 there in bfloat16. Tiles of
+    1000000 pixels are 7 % more work for such a scene, of 500000 26 %, of 262144 42 %."""
     crop_size: int | None = None
     """Overlap of neighbouring tiles, pixels, by default 80; only with --tiling reference."""
     threshold: float = DEFAULT_THRESHOLD

@@ -117,6 +117,11 @@ def test_the_originals_stretched_grid_is_told(tmp_path: Path) -> None:
         assert file.comment.startswith("The product's 6 x 8 pixels stretched to 12 x 15, as the original program does")
 
 
+def test_a_product_of_the_originals_size_is_not_stretched(tmp_path: Path) -> None:
+    with written(tmp_path, make_mask(), make_info(convention="reference")) as file:
+        assert file.comment.startswith("Row and column are those of the product's 1 km nadir grid")
+
+
 @pytest.mark.parametrize("convention", ["native", "reference"])
 def test_the_cf_checker_has_nothing_to_say(tmp_path: Path, convention: str) -> None:
     path = tmp_path / "x_cloud.nc"
