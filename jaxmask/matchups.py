@@ -71,10 +71,11 @@ TEXT_COLUMNS = ("cems_path",)  # the others are numbers
 
 def product_names(paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Products named by `paths` (N,) str, `.../NAME.SEN3`: names (P,), sorted, and the index (N,) of each path's."""
-    unique, inverse = np.unique(paths, return_inverse=True)
-    bases = [str(path).rstrip("/\\").replace("\\", "/").rpartition("/")[2] for path in unique]
+    number: dict[str, int] = {}  # far faster than to sort long strings
+    of_row = np.array([number.setdefault(path, len(number)) for path in paths.tolist()], np.int64)
+    bases = [path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] for path in number]
     names, of_path = np.unique(np.array([base.removesuffix(".SEN3") for base in bases], str), return_inverse=True)
-    return names, of_path[inverse]
+    return names, of_path[of_row]
 
 
 def pixel_indices(table: Table) -> tuple[np.ndarray, np.ndarray]:
@@ -150,10 +151,10 @@ def reference_numbers(
     """
     passing = reference_filter(table)
     keep = passing & np.isfinite(model_mask)
-    published = keep & retrieved(table, PUBLISHED)
+    difference = differences(table, PUBLISHED)
+    published = keep & retrieved(table, PUBLISHED) & np.isfinite(difference)
     bayes = published & bayes_clear(table, dual_view=True, threshold=bayes_threshold)
     unet = published & (model_mask < threshold)
-    difference = differences(table, PUBLISHED)
     bayes_median, bayes_rsd = median_and_rsd(difference[bayes])
     unet_median, unet_rsd = median_and_rsd(difference[unet])
     agree = (model_mask > threshold) == (table["bayes_in"] > BAYES_FLAG_LEVEL)
