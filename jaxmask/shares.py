@@ -57,5 +57,5 @@ def clear_others(folder: Path, launch: Launch) -> None:
         return
     living = {failures_name(Launch("flags", None, launch.processes, number)) for number in range(launch.processes)}
     for path in (*folder.glob("failures.*.json"), folder / FAILURES_NAME):
-        if path.name not in living:
+        if path.name not in living and path.is_file():
             path.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ from preprocess.simulation.product import write_folder
 from tests.products import write_product
 from tests.shards import make_published_shard, make_scene, make_shard, make_shards, product_name
 from tests.simulated import random_scene, small_plan
+from tests.test_programs import compilations
 
 
 def small_model(seed: int = 1, **changes: Any) -> Model:
@@ -79,6 +80,17 @@ def test_masks_of_shards(model: Model, tmp_path: Path) -> None:
         assert wanted.items() <= mask.attributes.items()
         info = product_info(mask)
         assert (info["product"], info["rows"], info["sun_distance_au"]) == (product_name(number), 64, 1.0)
+
+
+def test_the_network_is_compiled_once_a_shape(model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """11 scenes of two sizes that are padded to one, 2 of another; 8 devices with 1 scene each, and not all of them."""
+    shards = make_shards(tmp_path / "hdf", 8, 40, 48)
+    for number in range(8, 13):
+        make_shard(shards / "day" / f"{product_name(number)}.hdf", *((37, 45) if number < 11 else (48, 48)))
+    with jax.log_compiles():
+        assert infer_to(tmp_path / "out", shards, "--quiet") == 0
+    assert compilations(caplog)["_logits"] == 2
+    assert len(list((tmp_path / "out").glob("*.h5"))) == 13
 
 
 def test_invalid_and_not_finite_pixels(model: Model, tmp_path: Path) -> None:

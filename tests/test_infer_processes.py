@@ -1,0 +1,106 @@
+"""Inference in processes of their own: several that share a folder, and those that are ended before they are done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxmask import infer
+from jaxmask.maskfile import read_attributes, read_mask
+from tests.shards import make_shards, product_name
+from tests.test_infer import infer_to, small_model
+
+ROOT = Path(__file__).resolve().parents[1]
+SCENES = 24
+WAIT_S = 120.0
+COMMAND = """
+import sys
+from jaxmask import infer
+from preprocess.command import run
+from tests.test_infer import small_model
+infer.load_models = lambda path, others, checkpoint: (small_model(),)
+sys.exit(run("jaxmask.infer", infer.InferConfig, infer.main, sys.argv[1:]))
+"""
+
+
+def command(shards: Path, folder: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-c", COMMAND, "model", str(shards), str(folder), *flags]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_shards(tmp_path_factory.mktemp("shards") / "hdf", SCENES, 64, 72)
+
+
+def ended_in_the_midst(shards: Path, folder: Path, number: int, *, after: int) -> tuple[int, str]:
+    """Send a signal while a mask is being written and `after` are there; returns the exit code, and stderr."""
+    with subprocess.Popen(command(shards, folder), env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + WAIT_S
+        while len(list(folder.glob("*.h5"))) < after or not list(folder.glob(".*.h5.partial-*")):
+            assert process.poll() is None, "it was not to end by itself"
+            assert time.monotonic() < deadline
+        process.send_signal(number)
+        _, told = process.communicate(timeout=WAIT_S)
+    return process.returncode, told
+
+
+def test_what_ends_a_run_leaves_whole_files_and_the_next_one_goes_on(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGTERM, then kill -9 in the midst of writing, which leaves a hidden folder; then a run to the end."""
+    folder = tmp_path / "masks"
+    code, told = ended_in_the_midst(shards, folder, signal.SIGTERM, after=2)
+    assert code == 143, told
+    assert "terminated; whatever was finished is whole" in told
+    assert {path.suffix for path in folder.iterdir()} == {".h5"}
+    polite = len(list(folder.iterdir()))
+    code, told = ended_in_the_midst(shards, folder, signal.SIGKILL, after=polite + 2)
+    assert code == -signal.SIGKILL, told
+    there = sorted(folder.glob("*.h5"))
+    assert polite < len(there) < SCENES
+    before = {path: path.stat().st_mtime_ns for path in there}
+    assert all(read_mask(path).valid.all() for path in there)
+
+    monkeypatch.setattr(infer, "load_models", lambda path, others, checkpoint: (small_model(),))
+    assert infer_to(folder, shards, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["masks"], summary["reused"]) == (SCENES - len(there), len(there))
+    assert sorted(path.name for path in folder.iterdir()) == [f"{product_name(n)}.h5" for n in range(SCENES)]
+    assert {path: path.stat().st_mtime_ns for path in there} == before
+    assert infer_to(tmp_path / "whole", shards, "--quiet") == 0
+    for path in folder.iterdir():
+        undisturbed = read_mask(tmp_path / "whole" / path.name).probability
+        np.testing.assert_allclose(read_mask(path).probability, undisturbed, rtol=3e-7)  # one device, and eight
+
+
+def test_two_processes_share_the_scenes_and_a_folder(tmp_path: Path) -> None:
+    shards, folder = make_shards(tmp_path / "hdf", 6, 64, 72), tmp_path / "masks"
+    for number in (1, 2):  # of the second and the first process, by their places in the sorted list
+        (shards / "day" / f"{product_name(number)}.hdf").write_bytes(b"not HDF5")
+    folder.mkdir()
+    (folder / "failures.json").write_text("[]")
+    launched = [sys.executable, "-m", "launch.local", "--processes", "2", "--", *command(shards, folder, "--json")]
+    done = subprocess.run(launched, env=environment(), capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 3, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["process"], summary["processes"], summary["masks"]) == (0, 2, 2)
+    assert '"process": 1' in done.stderr
+    written = [f"{product_name(n)}.h5" for n in (0, 3, 4, 5)]
+    lists = ["failures.0.json", "failures.1.json"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*written, *lists])
+    assert all(read_attributes(folder / name)["model"] == "digest1" for name in written)
+    for process, number in ((0, 2), (1, 1)):
+        [failure] = json.loads((folder / f"failures.{process}.json").read_text())
+        assert Path(failure["item"]).stem == product_name(number)
