@@ -18,6 +18,7 @@ STAGES = {
     "infer": ("jaxmask.infer", "write a cloud mask for each shard or product"),
     "sst": ("jaxmask.sst", "judge the masks by match-ups with buoys"),
     "evaluate": ("jaxmask.evaluate", "compare masks with labels, and with truth where it is known"),
+    "mlcommons": ("jaxmask.mlcommons", "run MLCommons' CloudMask benchmark from its own file"),
     "report": ("jaxmask.report", "show a run as one HTML page"),
     "demo": ("jaxmask.demo", "all of it, on a simulated archive"),
 }

@@ -51,18 +51,23 @@ def train_flags(file: str, content: Mapping[str, Any], *, has_mlperf: bool) -> t
     content: the file's entries by name. has_mlperf: whether MLPerf's log can be written here.
     Raises UserError where the benchmark's task is not ours: other channels, another loss.
     """
-    groups = [content[name] for name in GROUPS if isinstance(content.get(name), Mapping)]
-    named = {str(name): _plain(value) for group in (*groups, content) for name, value in group.items()}
+    named = entries(content)
     if named.get("N_CHANNELS", CHANNELS) != CHANNELS:
         raise UserError(f"{file}: N_CHANNELS must be {CHANNELS}, the channels of a shard; found {named['N_CHANNELS']}")
     open_places = [name for name in PATHS if "{" in str(named.get(name))]
     flags = {flag: (name, named[name]) for name, flag in FLAGS.items() if name in named and name not in open_places}
     flags |= _loss(file, named) | _early_stopping(named)
     if "model" in flags:
-        flags["model"] = ("model_file", _folder(str(flags["model"][1])))
+        flags["model"] = ("model_file", model_folder(str(flags["model"][1])))
     if "mlperf_logfile" in named and has_mlperf:
         flags["mlperf"] = ("mlperf_logfile", True)
     return flags, _notice(file, named, flags, open_places)
+
+
+def entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the file's entries by name, those that later versions nest in groups among them, numbers as numbers."""
+    groups = [content[name] for name in GROUPS if isinstance(content.get(name), Mapping)]
+    return {str(name): _plain(value) for group in (*groups, content) for name, value in group.items()}
 
 
 def _loss(file: str, named: Mapping[str, Any]) -> Flags:
@@ -105,7 +110,8 @@ def _notice(file: str, named: Mapping[str, Any], flags: Flags, open_places: list
     return f"{file} is of MLCommons CloudMask: {'; '.join(told)}{rest}"
 
 
-def _folder(model_file: str) -> str:
+def model_folder(model_file: str) -> str:
+    """Return the folder that our model is kept in where the benchmark has one file."""
     path = PurePosixPath(model_file)
     return str(path.with_suffix("") if path.suffix in MODEL_SUFFIXES else path)
 

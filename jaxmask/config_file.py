@@ -78,6 +78,17 @@ def read_submission(path: Path | None) -> Submission:
     return submission_of(found) if is_cloudmask(found) else Submission()
 
 
+def read_cloudmask(path: Path) -> dict[str, Any]:
+    """Read a cloudMaskConfig.yaml's entries by name; UserError if it is none."""
+    found: dict[str, Any] = {entry.name: entry.value for entry in _read_entries(path)}
+    if not is_cloudmask(found):
+        raise UserError(
+            f"{path}: expected a cloudMaskConfig.yaml of MLCommons CloudMask, with train_dir, model_file and so on; "
+            f"found {', '.join(found) or 'nothing'}"
+        )
+    return found
+
+
 def notice_of(path: Path | None, config_type: type[Output]) -> str:
     """What people should know of how the file `path` was understood; empty where there is nothing to tell."""
     return read_config_file(path, config_type).notice if path is not None else ""

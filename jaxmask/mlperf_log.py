@@ -85,11 +85,7 @@ class MlperfLog:
             self._handler.close()
 
     def _open(self) -> None:
-        remove_torn_line(self._path)
-        self._handler = _Lines(self._path)
-        logger = logging.Logger("mlperf")  # known to nobody else, where the package's own one would print
-        logger.addHandler(self._handler)
-        self._logger = MLLogger(logger, default_stack_offset=CALLERS, root_dir=re.escape(str(SOURCES)))
+        self._logger, self._handler = open_logger(self._path, callers=CALLERS)
 
     def _write_settings(self, beginning: Beginning) -> None:
         began, loaded = self._initialised, self._loaded
@@ -121,6 +117,15 @@ class MlperfLog:
     def _end(self, key: str, metadata: dict[str, Any], time_ms: int | None = None) -> None:
         if self._logger is not None:
             self._logger.end(key, None, metadata, time_ms=time_ms)
+
+
+def open_logger(path: Path, callers: int) -> tuple[MLLogger, logging.Handler]:
+    """Return a logger that appends to `path`, and its handler, to be closed; callers: frames from it to what logs."""
+    remove_torn_line(path)
+    handler = _Lines(path)
+    logger = logging.Logger("mlperf")  # known to nobody else, where the package's own one would print
+    logger.addHandler(handler)
+    return MLLogger(logger, default_stack_offset=callers, root_dir=re.escape(str(SOURCES))), handler
 
 
 def remove_torn_line(path: Path) -> None:
