@@ -29,12 +29,13 @@ def offset_summary(rows: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
     }
 
 
-def offset_line(offset: dict[str, Any]) -> str:
-    """The summary for people; "" where there is no offset."""
+def offset_lines(offset: dict[str, Any]) -> list[str]:
+    """The summary for people; nothing where there is no offset."""
     if not offset["count"]:
-        return ""
-    return (
+        return []
+    return [
         f"y_cems, x_cems lie {offset['median']:.2f} pixels (median; greatest {offset['greatest']:.2f}) from "
-        f"latitude_an, longitude_an, {offset['above_half']} of {offset['count']} more than half a pixel "
-        f"(medians {offset['median_rows']:+.2f} rows, {offset['median_columns']:+.2f} columns)"
-    )
+        "latitude_an, longitude_an,",
+        f"  {offset['above_half']} of {offset['count']} more than half a pixel "
+        f"(medians {offset['median_rows']:+.2f} rows, {offset['median_columns']:+.2f} columns)",
+    ]

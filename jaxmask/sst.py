@@ -15,7 +15,7 @@ from jaxmask.matchup_groups import StatisticsSettings
 from jaxmask.matchup_statistics import match_up_statistics
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import BAYES_THRESHOLD, REQUIRED_COLUMNS, Select, Table, reference_numbers
-from jaxmask.place_offset import offset_line
+from jaxmask.place_offset import offset_lines
 from jaxmask.resampling import REPLICATES
 from jaxmask.sst_files import write_predictions, write_statistics_csv
 from jaxmask.sst_lines import excluded_text, paired_lines, reference_lines, statistics_lines
@@ -105,13 +105,13 @@ def judge(table: Table, samples: MaskSamples, settings: StatisticsSettings) -> d
 
 def lines(results: dict[str, Any]) -> list[str]:
     """The results for people."""
-    by_index, by_position = results["located"]["index"], results["located"]["position"]
-    located = f"Pixels by position in {by_position} masks, by index in {by_index}; {offset_line(results['offset'])}"
+    located = results["located"]
     return [
         *reference_lines(results["reference"]),
         *statistics_lines(results["statistics"]),
         *paired_lines(results["paired"]),
-        located.removesuffix("; "),
+        f"Pixels by position in {located['position']} masks, by index in {located['index']}",
+        *offset_lines(results["offset"]),
     ]
 
 

@@ -10,8 +10,8 @@ Record = Mapping[str, Any]
 
 PERCENT = 100.0
 # Of a record: what is shown, its unit, by what it is multiplied, its digits.
-SHOWN = (("median", "median K", 1.0, 3), ("rsd", "RSD K", 1.0, 3), ("cold_tail", "below -1 K, %", PERCENT, 2))
-NAME, COUNT, SHARE, WIDTHS = 21, 7, 7, (24, 21, 20)
+SHOWN = (("median", "median K", 1.0, 3), ("rsd", "RSD K", 1.0, 3), ("cold_tail", "below -1 K, %", PERCENT, 1))
+NAME, COUNT, SHARE, WIDTHS = 20, 7, 7, (23, 23, 20)
 
 
 def statistics_lines(records: Sequence[Record]) -> list[str]:
@@ -87,7 +87,7 @@ def _cells(values: Record, intervals: Mapping[str, Sequence[float] | None] | Non
         text = _number(values[name], factor, digits) if name in values else ""
         if interval is not None:
             low, high = (_number(bound, factor, digits) for bound in interval)
-            text += f" [{low}, {high}]"
+            text += f" [{low},{high}]"
         cells += f"{text:>{width}}"
     return cells
 

@@ -76,7 +76,7 @@ def test_counts_by_hand(archive: tuple[Path, Path], capsys: pytest.CaptureFixtur
     assert (reference["rows"], reference["rows_after_filters"], reference["rows_with_mask"]) == (7, 7, 5)
     printed = capsys.readouterr().err
     assert "1 match-ups lie beyond their mask's pixels" in printed
-    assert re.search(r"\n  unet +3 +75\.0 +0\.300 +0\.148 +0\.00\n", printed)
+    assert re.search(r"\n  unet +3 +75\.0 +0\.300 +0\.148 +0\.0\n", printed)
     assert "D2 by day: 4 eligible match-ups in 2 scenes; no intervals: 2 scenes with rows, fewer than 10" in printed
     assert max(map(len, printed.splitlines()[:-1])) <= 100
     assert printed.splitlines()[-1].startswith("7 match-ups, 2 masks; rows without a decision: 1 without mask")
