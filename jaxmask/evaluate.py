@@ -106,7 +106,7 @@ def _calibration_source(config: EvaluateConfig, masks: Sequence[Path]) -> Source
 def _calibrate(source: Source, products: Sequence[JudgedProduct], totals: Totals) -> dict[str, Any]:
     from jaxmask.calibrate import calibrate, calibration_line
 
-    names = [product.product for product in products if product.part == CALIBRATED]
+    names = [product.product for product in products if product.part == CALIBRATED and product.labelled]
     record = calibrate(source, names, totals.get(CALIBRATED, {}).get(ALL, empty()).score_bins("label"))
     log.info("%s", calibration_line(record))
     return record
