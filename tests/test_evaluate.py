@@ -310,12 +310,18 @@ def test_a_published_shard_that_was_never_labelled_counts_nothing(tmp_path: Path
     assert not score.tallies
 
 
-def test_a_broken_mask_is_named_and_the_rest_go_on(places: Path) -> None:
-    (places / "out" / f"{product_name(0)}.h5").write_bytes(b"not HDF5")
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [(f"out/{product_name(0)}.h5", "is not a whole HDF5 file"), (f"hdf/day/{product_name(0)}.hdf", "expected a shard")],
+)
+def test_what_is_broken_is_named_and_the_rest_go_on(places: Path, place: str, reason: str) -> None:
+    (places / place).write_bytes(b"not HDF5")
     assert evaluate(places, "--quiet") == 3
     assert len(results(places)["products"]) == 2
     [failure] = json.loads((places / "out" / "evaluation_failures.json").read_text())
-    assert "is not a whole HDF5 file" in failure["error"]
+    assert f"{places / place}" in failure["error"]
+    assert reason in failure["error"]
+    assert failure["item"] == str(places / "out" / f"{product_name(0)}.h5")
 
 
 def test_what_cannot_be_judged_is_said(places: Path, tmp_path: Path) -> None:
