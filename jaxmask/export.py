@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +29,8 @@ from preprocess.flags import Output, check
 FORMAT = "jaxmask export, version 1"
 RECORD_NAME = "config.json"
 ARRAYS_NAME, KERAS_NAME, PROGRAM_NAME = "model.safetensors", "model.h5", "model.stablehlo"
-NAMES = (ARRAYS_NAME, KERAS_NAME, PROGRAM_NAME)
+ONNX_NAME = "model.onnx"
+NAMES = (ARRAYS_NAME, KERAS_NAME, PROGRAM_NAME)  # of every export
 PACKAGES = ("safetensors", "flatbuffers")
 DIFFERENCES = {
     "model": "model",
@@ -41,7 +43,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class ExportConfig(Output):
-    """Write a model as safetensors, as the original's Keras model.h5 and as a StableHLO program, with a config.json."""
+    """Write a model as safetensors, as the original's Keras model.h5 and as programs, with a config.json."""
 
     model: Positional[Annotated[Path, arg(metavar="MODEL")]]
     """Model folder that jaxmask.train wrote, or a model.h5 of the original."""
@@ -51,25 +53,32 @@ class ExportConfig(Output):
     """Which of the model folder's checkpoints."""
     threshold: float = DEFAULT_THRESHOLD
     """A pixel is cloud where the output exceeds this; recorded in config.json."""
+    onnx: bool = False
+    """Write model.onnx too: the network from normalised images to logits, for any ONNX runtime."""
     overwrite: bool = False
     """Replace the export of another model or threshold."""
 
     def __post_init__(self) -> None:
         check(0 < self.threshold < 1, "threshold", "between 0 and 1", self.threshold)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that are wanted, beside the record."""
+        return (*NAMES, ONNX_NAME) if self.onnx else NAMES
+
 
 def main(config: ExportConfig) -> int:
     """Write what is not there yet; returns the exit code."""
-    _need_packages()
+    _need_packages((*PACKAGES, "onnx") if config.onnx else PACKAGES)
     use_cpu_only()
     model = load_model(config.model, config.checkpoint)
-    record = make_record(model, config.threshold)
+    record = make_record(model, config.threshold) | ({"onnx": exported.onnx_record()} if config.onnx else {})
     done = is_done(config, record)
     if not done:
         write_export(writable_folder(config.out), model, record)
     what = "there already" if done else "written"
     summary = {"message": f"{config.out}: model {model.digest} {what}", "model": model.digest, "written": not done}
-    print_summary(config, summary | {"files": [str(config.out / name) for name in (RECORD_NAME, *NAMES)]})
+    print_summary(config, summary | {"files": [str(config.out / name) for name in (RECORD_NAME, *config.names)]})
     return EXIT_DONE
 
 
@@ -95,7 +104,7 @@ def is_done(config: ExportConfig, record: Record) -> bool:
 
     Raises UserError if it holds the export of another model and --overwrite isn't given, or files that are no export's.
     """
-    there = [name for name in (RECORD_NAME, *NAMES) if (config.out / name).exists()]
+    there = [name for name in (RECORD_NAME, *NAMES, ONNX_NAME) if (config.out / name).exists()]
     if not there:
         return False
     found = _read_record(config.out / RECORD_NAME)
@@ -107,23 +116,29 @@ def is_done(config: ExportConfig, record: Record) -> bool:
     if differing and not config.overwrite:
         other = f"an export of another {DIFFERENCES[differing[0]]}" if found else f"{there[0]} of no whole export"
         raise UserError(f"{config.out} holds {other}: choose another folder, or pass --overwrite to replace it")
-    return not differing and _is_whole(config.out, found)
+    return not differing and _is_whole(config.out, found, config.names)
 
 
 def write_export(folder: Path, model: Model, record: Record) -> None:
-    """Write the three files and, when they are whole, `config.json` with their sizes and SHA-256 sums."""
+    """Write the files, ONNX where the record tells of it, and when they are whole `config.json` with their sums."""
     import safetensors.numpy  # of an extra, as flatbuffers, which jax.export needs
 
-    (folder / RECORD_NAME).unlink(missing_ok=True)
+    for name in (RECORD_NAME, ONNX_NAME):  # of another export
+        (folder / name).unlink(missing_ok=True)
     about = {"format": FORMAT, "digest": model.digest}
     _write(folder / ARRAYS_NAME, safetensors.numpy.save(exported.named_arrays(model.params), about))
     write_keras_model(folder / KERAS_NAME, model.features, model.params)
     _write(folder / PROGRAM_NAME, exported.program(model.graphdef, model.params))
-    write_json(folder / RECORD_NAME, record | {"files": {name: _sums(folder / name) for name in NAMES}})
+    if "onnx" in record:
+        from jaxmask.onnx_program import program  # of the extra, too
+
+        _write(folder / ONNX_NAME, program(model.params, exported.onnx_texts(record)).SerializeToString())
+    names = (*NAMES, ONNX_NAME) if "onnx" in record else NAMES
+    write_json(folder / RECORD_NAME, record | {"files": {name: _sums(folder / name) for name in names}})
 
 
-def _need_packages() -> None:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+def _need_packages(packages: Sequence[str]) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"export needs the package '{missing[0]}': pip install 'jaxmask[export]'")
 
@@ -136,9 +151,11 @@ def _read_record(path: Path) -> Record | None:
     return record if isinstance(record, dict) and record.get("format") == FORMAT else None
 
 
-def _is_whole(folder: Path, record: Record | None) -> bool:
-    there = [name for name in NAMES if (folder / name).is_file()]
-    return record is not None and record.get("files") == {name: _sums(folder / name) for name in there} != {}
+def _is_whole(folder: Path, record: Record | None, names: Sequence[str]) -> bool:
+    """Whether all files of the record, `names` among them, are there as they were written."""
+    files = {} if record is None else record.get("files", {})
+    whole = all((folder / name).is_file() and _sums(folder / name) == sums for name, sums in files.items())
+    return whole and set(names) <= set(files)
 
 
 def _sums(path: Path) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jax
@@ -110,6 +111,24 @@ def program_record() -> Record:
         "platforms": list(PLATFORMS),
         "use": "jax.export.deserialize(bytes).call(images)",
     }
+
+
+def onnx_record() -> Record:
+    """Return, for JSON, how the ONNX program is called."""
+    return {
+        "input": f"images: float32 (batch, height, width, {CHANNELS}), normalised; height and width multiples of "
+        f"{SIZE_MULTIPLE}",
+        "output": "logits: float32 (batch, height, width); q = 1 / (1 + exp(-logits))",
+    }
+
+
+def onnx_texts(record: Record) -> dict[str, str]:
+    """Return the metadata of the ONNX program: what its user needs of the export's `record`, as JSON but for texts."""
+    about = {name: record["input"][name] for name in ("channels", "normalised", "missing", "convention", "calibration")}
+    about |= {"regridding": record["input"]["regridding"]}
+    about |= {name: record["output"][name] for name in ("cloud", "threshold", "positive_weight", "probability")}
+    about |= {"format": record["format"], "model": record["model"], **record["onnx"]}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in about.items()}
 
 
 def _layers() -> list[Record]:
