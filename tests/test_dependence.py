@@ -8,22 +8,8 @@ import pytest
 from scipy import stats
 
 from jaxmask.dependence import LATITUDE, LOCAL_TIME, WIND, ZENITH, Axis, bin_numbers, dependence_records
-from jaxmask.fair_masks import RowSamples
 from jaxmask.matchup_groups import StatisticsSettings, make_groups
-from tests.test_matchups import random_table
-
-
-def samples_of(table: dict[str, np.ndarray], seed: int = 0) -> RowSamples:
-    rng = np.random.default_rng(seed)
-    count = len(table["isst"])
-    return RowSamples(
-        scene=rng.integers(0, 15, count),
-        decided=rng.random(count) < 0.9,
-        night=np.isin(table["sst_algorithm_type"], (3, 5)) ^ (rng.random(count) < 0.1),
-        value=np.round(rng.random(count), 2),
-        threshold=np.full(count, 0.5),
-        local_hour=np.where(rng.random(count) < 0.1, np.nan, rng.uniform(0, 24, count)),
-    )
+from tests.matchup_tables import random_table, samples_of
 
 
 @pytest.mark.quick

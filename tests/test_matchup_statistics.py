@@ -16,8 +16,7 @@ from jaxmask.fair_masks import FairMask, RowSamples
 from jaxmask.matchup_groups import StatisticsSettings
 from jaxmask.matchup_statistics import match_up_statistics
 from jaxmask.resampling import multiplicities
-from tests.test_dependence import samples_of
-from tests.test_matchups import SST_COLUMN, random_table
+from tests.matchup_tables import SST_COLUMN, random_table, samples_of
 
 CODES = {"N2": 1, "N3": 3, "D2": 4, "D3": 5}
 TOLERANCE = 1e-6  # as asked of the point estimates; float64 sums differ by some 1e-13

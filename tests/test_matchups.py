@@ -9,37 +9,7 @@ import numpy as np
 import pytest
 
 from jaxmask import matchups
-
-SST_COLUMN = {1: "sat_sst_0", 3: "sat_sst_1", 4: "sat_sst_2", 5: "sat_sst_3"}
-
-
-def random_table(rows: int, seed: int) -> dict[str, np.ndarray]:
-    """Rows on either side of every bound, with NaN, ties and copies."""
-    rng = np.random.default_rng(seed)
-    isst = np.round(rng.normal(10, 8, rows), 1)
-    latitude, longitude = rng.uniform(-60, 60, rows), rng.uniform(-180, 180, rows)
-    table = {
-        "isst": isst,
-        "slat": latitude,
-        "slon": longitude,
-        "latitude_an": latitude + rng.normal(0, 0.004, rows),
-        "longitude_an": longitude + rng.normal(0, 0.008, rows),
-        "satzan": rng.uniform(0, 60, rows),
-        "satzao": np.where(rng.random(rows) < 0.3, np.nan, rng.uniform(52, 56, rows)),
-        "quality_level": rng.integers(4, 6, rows),
-        "sst_algorithm_type": rng.choice([1, 2, 3, 4, 5], rows),
-        "pcloudn": np.where(rng.random(rows) < 0.05, np.nan, rng.random(rows)),
-        "pcloudo": np.where(rng.random(rows) < 0.3, np.nan, rng.random(rows)),
-        "bayes_in": rng.choice([0, 1, 2, 10], rows),
-        "cems_path": rng.choice([f"/a/P{i}.SEN3" for i in range(4)], rows),
-        "y_cems": rng.integers(0, 20, rows),
-        "x_cems": rng.integers(0, 30, rows),
-    }
-    for column in SST_COLUMN.values():
-        noise = np.round(rng.normal(0, 0.5, rows), 2)
-        table[column] = np.where(rng.random(rows) < 0.1, -32768.0, isst + 273.15 + noise)
-    table["slon"][0] = -longitude[0]
-    return {name: np.concatenate([values, values[: rows // 10]]) for name, values in table.items()}
+from tests.matchup_tables import SST_COLUMN, random_table
 
 
 def row_passes(row: dict[str, float], *, oblique: bool) -> bool:
