@@ -17,6 +17,7 @@ from jaxmask.maskfile import Mask
 from jaxmask.probability import LogitLine
 from preprocess.errors import UserError
 from preprocess.files import whole_file
+from preprocess.grid import nearest
 from preprocess.names import parse_name
 from preprocess.scene import SceneInfo
 
@@ -38,12 +39,13 @@ def write_cf_mask(
 
     mask: its values, spread by the buffer, give the flag at its threshold; probability: (H, W) float32, P(cloud), not
     spread; line: how it came from the network's logits, if that is known. Native arrays are cut, or filled up with
-    invalid pixels, to the product's rows and columns; those of the reference convention are on the original's grid, to
-    which it has stretched the product, and the file says so.
+    invalid pixels, to the product's rows and columns. Those of the reference convention are on the grid to which the
+    original has stretched the product: each pixel of the product takes the nearest of them, which is one that has its
+    position. A product of more pixels than that grid stays on it. The file says all this.
     Raises UserError naming the mask if the product's positions or its time are not known.
     """
     _check_positions(path, mask)
-    variables = _arrays(mask, probability, _shape(mask, info))
+    variables = _arrays(mask, probability, info)
     attributes = _global_attributes(mask, info, line)
     time = _seconds_since_1970(path, info)
     with whole_file(path) as partial:
@@ -54,30 +56,35 @@ def write_cf_mask(
             raise
 
 
-def _shape(mask: Mask, info: SceneInfo) -> tuple[int, int]:
-    """The product's rows and columns, where the mask is on its grid and they are known; else the mask's own."""
+def _is_shrunk(mask: Mask, info: SceneInfo) -> bool:
+    """Whether the original's grid has left out pixels of the product; so, too, if its size is unknown."""
     rows, columns = mask.probability.shape
-    if info.convention == "reference":
-        return rows, columns
-    return info.rows or rows, info.columns or columns
+    stretched = info.convention == "reference"
+    return stretched and not (0 < info.rows <= rows and 0 < info.columns <= columns)
 
 
-def _arrays(mask: Mask, probability: NDArray[np.float32], shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
+def _arrays(mask: Mask, probability: NDArray[np.float32], info: SceneInfo) -> dict[str, NDArray[Any]]:
+    rows, columns = mask.probability.shape
     cloud = np.where(mask.valid, np.where(mask.probability > mask.threshold, CLOUD, CLEAR), UNDECIDED)
     arrays = {
         "cloud_probability": (np.where(mask.valid, probability, np.float32(np.nan)), np.nan),
         "cloud": (cloud.astype(np.int8), UNDECIDED),
         "valid": (mask.valid.astype(np.int8), 0),
-        "latitude": (mask.latitude, np.nan),
-        "longitude": (mask.longitude, np.nan),
+        "latitude": (np.asarray(mask.latitude), np.nan),
+        "longitude": (np.asarray(mask.longitude), np.nan),
     }
+    if _is_shrunk(mask, info):
+        return {name: array for name, (array, _) in arrays.items()}
+    if info.convention == "reference":
+        return {name: nearest(array, info.rows, info.columns) for name, (array, _) in arrays.items()}
+    shape = info.rows or rows, info.columns or columns
     return {name: _fitted(array, shape, missing) for name, (array, missing) in arrays.items()}
 
 
-def _fitted(array: Any, shape: tuple[int, int], missing: float) -> NDArray[Any]:
+def _fitted(array: NDArray[Any], shape: tuple[int, int], missing: float) -> NDArray[Any]:
     """Cut, or filled up with `missing`, at the bottom and right."""
     if array.shape == shape:
-        return np.asarray(array)
+        return array
     kept = array[: shape[0], : shape[1]]
     fitted = np.full(shape, missing, array.dtype)
     fitted[: kept.shape[0], : kept.shape[1]] = kept
@@ -172,12 +179,15 @@ def _global_attributes(mask: Mask, info: SceneInfo, line: LogitLine | None) -> d
 
 def _grid_comment(mask: Mask, info: SceneInfo) -> str:
     rows, columns = mask.probability.shape
-    if info.convention != "reference" or (rows, columns) == (info.rows, info.columns):
-        return "Row and column are those of the product's 1 km nadir grid (files *_in.nc), counted from 0."
-    return (
-        f"The product's {info.rows} x {info.columns} pixels stretched to {rows} x {columns}, as the original program "
-        "does; positions are those of the nearest pixel of the product."
+    stretch = (
+        f"the product stretched from {info.rows} x {info.columns} to {rows} x {columns}, as the original program does"
     )
+    if _is_shrunk(mask, info):
+        return f"Row and column are those of {stretch}; positions are those of the nearest pixel of the product."
+    own = "Row and column are those of the product's 1 km nadir grid (files *_in.nc), counted from 0."
+    if info.convention != "reference" or (rows, columns) == (info.rows, info.columns):
+        return own
+    return f"{own} Each value is that of the nearest pixel of {stretch}."
 
 
 def _flag_comment(mask: Mask, line: LogitLine | None) -> str:

@@ -115,12 +115,15 @@ def quicklook(
     threshold: float,
     title: str,
     quantity: str = "q",
+    buffer: int = 0,
 ) -> bytes:
     """False colour with the mask's outline beside the mask's values with their colour bar, as a PNG.
 
-    base: (H, W, 3) uint8; probability: (H, W) 0..1; valid: (H, W) bool. Axes are in pixels of the 1 km grid.
+    base: (H, W, 3) uint8; probability: (H, W) 0..1; valid: (H, W) bool; buffer: by how many pixels `probability` was
+    spread, which is said. Axes are in pixels of the 1 km grid.
     """
     height, width = valid.shape
+    spread = f"cloud spread by {buffer} pixels; " if buffer else ""
     with mpl.rc_context(STYLE):
         figure = Figure((12, 5.2 * height / width + 0.95), dpi=DPI, layout="compressed")
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -133,7 +136,7 @@ def quicklook(
         bar = figure.colorbar(scale, ax=right, fraction=0.046, pad=0.02, label=quantity_name(quantity))
         bar.ax.axhline(threshold, color="white", linewidth=2.4)
         bar.ax.axhline(threshold, color="black", linewidth=1)
-        right.set_title("grey: no data", fontsize=7.5)
+        right.set_title(f"{spread}grey: no data", fontsize=7.5)
         for axes in (left, right):
             axes.set_xlabel("column (1 km)")
         left.set_ylabel("row (1 km)")

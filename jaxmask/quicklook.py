@@ -51,8 +51,7 @@ def write_quicklook(
     buffer: int = 0,
 ) -> None:
     """The same from `base`, the scene's false colour (H, W, 3); buffer: by how many pixels `probability` was spread."""
-    spread = f"   values spread by {buffer} pixels" if buffer else ""
-    title = f"{info.product}   {info.start_time}{spread}"
-    picture = panels.quicklook(base, probability, valid, threshold, title, quantity)
+    title = f"{info.product}   {info.start_time}"
+    picture = panels.quicklook(base, probability, valid, threshold, title, quantity, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(picture)

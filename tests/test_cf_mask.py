@@ -111,10 +111,30 @@ def test_the_grid_is_the_products(tmp_path: Path, height: int, width: int) -> No
             np.testing.assert_array_equal(file[name][:, width:], missing)
 
 
-def test_the_originals_stretched_grid_is_told(tmp_path: Path) -> None:
-    with written(tmp_path, make_mask(12, 15), make_info(convention="reference")) as file:
+@pytest.mark.parametrize(("rows", "columns"), [(ROWS, COLUMNS), (11, 15), (1, 14)])
+def test_a_stretched_mask_is_laid_back_on_the_products_grid(tmp_path: Path, rows: int, columns: int) -> None:
+    """Stretched as the reference convention stretches positions, by the nearest centre, every pixel comes back."""
+    height, width = 12, 15
+    position = np.arange(rows * columns, dtype=np.float32).reshape(rows, columns)
+    source = [
+        [(2 * i + 1) * size // (2 * target) for i in range(target)]
+        for size, target in ((rows, height), (columns, width))
+    ]
+    stretched = position[np.ix_(*source)]
+    mask = replace(make_mask(height, width), latitude=stretched, longitude=stretched, valid=stretched % 3 != 1)
+    with written(tmp_path, mask, replace(make_info(convention="reference"), rows=rows, columns=columns)) as file:
+        np.testing.assert_array_equal(file["latitude"][:], position)
+        np.testing.assert_array_equal(file["valid"][:], position % 3 != 1)
+        own = "Row and column are those of the product's 1 km nadir grid (files *_in.nc), counted from 0."
+        where = f"the product stretched from {rows} x {columns} to 12 x 15, as the original program does"
+        assert file.comment == f"{own} Each value is that of the nearest pixel of {where}."
+
+
+@pytest.mark.parametrize("rows", [13, 0])
+def test_a_product_that_was_shrunk_or_is_unknown_stays_on_the_originals_grid(tmp_path: Path, rows: int) -> None:
+    with written(tmp_path, make_mask(12, 15), replace(make_info(convention="reference"), rows=rows)) as file:
         assert file["cloud"].shape == (12, 15)
-        assert file.comment.startswith("The product's 6 x 8 pixels stretched to 12 x 15, as the original program does")
+        assert file.comment.startswith(f"Row and column are those of the product stretched from {rows} x 8 to 12 x 15")
 
 
 def test_a_product_of_the_originals_size_is_not_stretched(tmp_path: Path) -> None:
