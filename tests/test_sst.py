@@ -16,7 +16,7 @@ from jaxmask.mask_samples import sample_masks
 from jaxmask.maskfile import Mask, write_mask
 from jaxmask.matchup_table import read_table
 from jaxmask.sst import SstConfig, main
-from jaxmask.sst_lines import statistics_lines
+from jaxmask.sst_lines import excluded_text, paired_lines, statistics_lines
 from preprocess.command import run
 from preprocess.errors import UserError
 
@@ -89,6 +89,8 @@ def test_kept_rows_are_a_pandas_table(archive: tuple[Path, Path]) -> None:
     assert kept["cems_path"].tolist() == [f"/neodc/{name}.SEN3" for name in "AAABB"]
     np.testing.assert_allclose(kept["model_mask"], [0.25, 0.75, 0.25, 0.9, 0.9], rtol=1e-7)  # float32 in the files
     assert kept["in_reference"].tolist() == [True] * 5
+    assert kept["time_of_day"].tolist() == ["day"] * 5
+    assert (kept["mask_row"].tolist(), kept["mask_column"].tolist()) == ([0, 0, 5, 2, 1], [0, 1, 7, 2, 1])
     assert kept["in_statistics"].tolist() == [True, True, True, True, False]
     with h5py.File(predictions / "sst_predictions.h5") as file:
         assert "model_mask" in file["data/table"].dtype.names
@@ -139,7 +141,10 @@ def test_nothing_kept_leaves_no_table_of_rows(archive: tuple[Path, Path]) -> Non
     assert json.loads((predictions / "sst.json").read_text())["reference"]["agreement"] is None
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--threshold", "1.5"), ("--bayes-threshold", "0")])
+FLAGS = [("--threshold", "1.5"), ("--bayes-threshold", "0"), ("--bootstrap", "39"), ("--seed", "-1")]
+
+
+@pytest.mark.parametrize(("flag", "value"), FLAGS)
 def test_flags_are_checked(
     archive: tuple[Path, Path], flag: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +168,80 @@ def test_each_row_reads_its_own_pixel(tmp_path: Path) -> None:
     cloud, known = cloud_at({name: images[name] > 0.5 for name in "PQ"}.get, columns_of_table)
     np.testing.assert_array_equal(known, [name != "R" for name in products])
     np.testing.assert_array_equal(cloud[known], np.array(expected)[known] > 0.5)
+
+
+def many_scenes(folder: Path, scenes: int = 12) -> tuple[Path, Path]:
+    """So many masks, half clear, and ten match-ups of each, of D2 though N2 is there too."""
+    rng = np.random.default_rng(3)
+    predictions = folder / "p"
+    predictions.mkdir()
+    half = np.full((HEIGHT, WIDTH), 0.9, np.float32)
+    half[:, : WIDTH // 2] = 0.1
+    names = [f"P{number:02d}" for number in range(scenes)]
+    for name in names:
+        write_mask(predictions / f"{name}.h5", Mask(name, half, np.ones(half.shape, bool)))
+    rows, columns = rng.integers(0, HEIGHT, 10 * scenes), rng.integers(0, WIDTH, 10 * scenes)
+    frame = table(names * 10, rows.tolist(), columns.tolist())
+    noise = rng.normal(-0.2, 0.3, (2, len(frame)))
+    frame = frame.assign(sat_sst_0=283.15 + noise[0], sat_sst_2=283.15 + noise[1])
+    frame.to_csv(path := folder / "m.csv", index=False)
+    return path, predictions
+
+
+def test_select_all_judges_every_retrieval_on_its_rows(tmp_path: Path) -> None:
+    path, predictions = many_scenes(tmp_path)
+    found = {}
+    for select in ("type", "all"):
+        arguments = [str(path), str(predictions), "--select", select, "--bootstrap", "0", "--quiet"]
+        assert run("jaxmask.sst", SstConfig, main, arguments) == 0
+        records = json.loads((predictions / "sst.json").read_text())["statistics"]
+        found[select] = {r["algorithm"]: r["eligible"] for r in records if r["mask"] == "none"}
+    assert found == {"type": {"N2": 0, "N3": 0, "D2": 120, "D3": 0}, "all": {"N2": 120, "N3": 0, "D2": 120, "D3": 0}}
+
+
+def test_intervals_repeat_with_their_seed_and_stand_in_the_csv(tmp_path: Path) -> None:
+    path, predictions = many_scenes(tmp_path)
+    found = []
+    for seed in ("1", "1", "2"):
+        arguments = [str(path), str(predictions), "--bootstrap", "60", "--seed", seed, "--quiet"]
+        assert run("jaxmask.sst", SstConfig, main, arguments) == 0
+        found.append((predictions / "sst.json").read_text())
+    assert found[0] == found[1] != found[2]
+    results = json.loads(found[2])
+    assert (results["settings"]["replicates"], results["settings"]["seed"]) == (60, 2)
+    [record] = [r for r in results["statistics"] if (r["mask"], r["algorithm"]) == ("unet", "D2")]
+    low, high = record["intervals"]["median"]
+    assert low < record["median"] < high
+    frame = pd.read_csv(predictions / "sst.csv")
+    [row] = frame[(frame.part == "statistics") & (frame["mask"] == "unet") & (frame.algorithm == "D2")].to_dict(
+        "records"
+    )
+    assert (row["median"], row["median_low"], row["median_high"], row["count"]) == (
+        record["median"],
+        low,
+        high,
+        record["count"],
+    )
+    assert set(frame.part) == {"statistics", "equal_coverage", "any_quality"}
+    assert "intervals" not in frame
+    printed = [*statistics_lines(results["statistics"]), *paired_lines(results["paired"])]
+    assert max(map(len, printed)) <= 100
+    [line] = [line for line in printed if line.startswith("  unet ")]
+    assert line.split()[3:6] == [f"{record['median']:.3f}", f"[{low:.3f},{high:.3f}]", f"{record['rsd']:.3f}"]
+    [pair] = [line for line in printed if "D2 day, native" in line]
+    [difference] = [
+        r
+        for r in results["paired"]
+        if (r["mask"], r["minus"], r["at"], r["algorithm"]) == ("unet", "bayes", "native", "D2")
+    ]
+    assert pair.split()[3] == f"{difference['differences']['median'] + 0.0:.3f}"
+
+
+def test_what_is_excluded_is_told_in_words() -> None:
+    assert (
+        excluded_text({"without_mask": 3, "outside_mask": 0, "cosmetic_pixel": 2}) == "3 without mask, 2 cosmetic pixel"
+    )
+    assert excluded_text({"without_mask": 0}) == "none"
 
 
 def test_lines_show_a_dash_for_no_number() -> None:
