@@ -1,6 +1,6 @@
 """The truth test: is a network that learnt from a mask better than that mask? On simulated archives with known truth.
 
-    python benchmarks/truth.py FOLDER [--output benchmarks/measured/truth.json --figure docs/truth.png]
+    python benchmarks/truth.py FOLDER [--output benchmarks/measured/truth.json --figures docs]
     python benchmarks/pages.py --update docs/truth.md
 
 Simulates an archive to train on and one to judge on, of another seed and of other clouds, aerosol and prior; trains,
@@ -25,6 +25,7 @@ import measure
 import truth_figure
 import truth_judge
 import truth_page
+import truth_scene
 from truth_stages import Study, make_archives, make_masks, runs, seconds
 
 from jaxmask.machine import versions
@@ -46,8 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         "seconds": seconds(study),
         **truth_judge.judge(study),
     }
-    if options.figure:
-        truth_figure.save(report, options.figure)
+    if options.figures:
+        truth_figure.save(report, options.figures / "truth.png")
+        truth_scene.save(study, options.figures / "truth_scene.png")
     if options.output:
         options.output.write_text(compact(report))
     print("\n\n".join(truth_page.texts(report).values()))
@@ -64,7 +66,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="for everything that is made")
     parser.add_argument("--output", type=Path, help="write the JSON to this file")
-    parser.add_argument("--figure", type=Path, help="draw the differences into this PNG file")
+    parser.add_argument("--figures", type=Path, help="draw truth.png and truth_scene.png into this folder")
     for field in dataclasses.fields(Study)[1:]:
         default: Any = field.default
         several: dict[str, Any] = {"nargs": "+"} if isinstance(default, tuple) else {}

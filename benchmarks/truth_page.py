@@ -53,9 +53,10 @@ def _run(report: dict[str, Any]) -> str:
         f"{study['products']} small products simulated to train on (seed {study['archive_seed']}), {study['products']} "
         f"to judge on (seed {study['held_out_seed']}, shifted parameters), of which {report['scenes']} scenes count "
         f"(labelled, one copy of each): {report['pixels']:,} pixels, every one measured. U-Nets of {study['features']} "
-        f"features, {study['epochs']} epochs of patches of {study['patch_size']} x {study['patch_size']}, batches of "
-        f"{study['batch_size']}, Adam from {study['learning_rate']} down to 0 by half a cosine; seeds "
-        f"{', '.join(map(str, study['seeds']))}. Intervals: 95 %, {report['replicates']:,} draws of scenes."
+        f"features, {study['epochs']} epochs of patches of {study['patch_size']} x {study['patch_size']} (the outer "
+        f"{study['clip_offset']} pixels left out), batches of {study['batch_size']}, Adam from "
+        f"{study['learning_rate']} down to 0 by half a cosine; seeds {', '.join(map(str, study['seeds']))}. "
+        f"Intervals: 95 %, {report['replicates']:,} draws of scenes."
     )
 
 

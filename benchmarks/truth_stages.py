@@ -39,10 +39,11 @@ class Study:
     held_out_seed: int = 21
     labels: tuple[str, ...] = ("single_moderate", "any")
     seeds: tuple[int, ...] = (1, 2, 3)
-    epochs: int = 24
+    epochs: int = 12
     features: int = 8
-    patch_size: int = 128
-    batch_size: int = 4
+    patch_size: int = 64  # small patches and batches: many steps, which is what so small a network lacks
+    clip_offset: int = 4
+    batch_size: int = 1
     learning_rate: float = 0.002
 
     @property
@@ -116,6 +117,7 @@ def training(study: Study, run: Run) -> list[str]:
         "epochs": study.epochs,
         "features": study.features,
         "patch-size": study.patch_size,
+        "clip-offset": study.clip_offset,
         "batch-size": study.batch_size,
         "learning-rate": study.learning_rate,
         "schedule": "cosine",

@@ -312,15 +312,19 @@ def test_an_archive_is_judged_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     skill = found["differences"]["U-Net, as cloudy as the label - label"]
     assert skill["stratus"]["accuracy"]["value"] == skill["all"]["accuracy"]["value"] == 0.0
     machine = {"when": "2026-12-01T00:00", "processor": "P", "load": 0.1, "cores": 2, "command": "c"}
-    report |= machine | {"study": {"products": 3, "archive_seed": 1, "held_out_seed": 2, "features": 8, "epochs": 1,
-        "patch_size": 128, "batch_size": 4, "learning_rate": 0.002, "seeds": [1, 2]}, "seconds": {}}  # fmt: skip
+    told = {name: value for name, value in vars(study).items() if name != "folder"}
+    report |= machine | {"study": told, "seconds": {}}
     texts = page.texts(json.loads(json.dumps(report)))
     assert list(texts) == [f"truth {name}" for name in page.NAMES]
     assert "| U-Net | 95.83 | 0.00 | " in texts["truth overall"]
     assert "| U-Net minus label | -4.17 | +0.00 | " in texts["truth differences"]
     assert "U-Net minus label | U-Net minus pixelwise |" in texts["truth strata"]
     figure.save(report, tmp_path / "f.png")
-    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    scene = script(monkeypatch, "truth_scene")
+    scene.save(study, tmp_path / "scene.png")
+    for name in ("f.png", "scene.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert [scene.middle(values) for values in ([3.0, 1.0, 2.0], [4.0, 1.0, 3.0, 2.0])] == [2, 3]
     other = next(stages.runs(study)).masks(study) / f"{product_name(0)}.h5"
     write_mask(other, Mask("a", np.zeros((8, 8)), np.ones((8, 8), bool)))
     with pytest.raises(ValueError, match=r"expected \(16, 24\) pixels"):
