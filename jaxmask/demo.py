@@ -19,6 +19,7 @@ from preprocess.files import writable_folder
 from preprocess.flags import Output, check
 
 LEAST_PRODUCTS = 4
+TOLD_MASKS = ("none", "bayes", "unet", "truth")  # of all that sst.json judges
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,12 @@ def closing_lines(folder: Path, summary: dict[str, Any]) -> str:
         lines.append(f"  {name:12} {what:28} {score:.3f}  {majority}")
     lines += ["", "Satellite minus buoy over the pixels that each mask calls clear, K:"]
     lines.append(f"  {'mask':8} {'algorithm':10} {'count':>6} {'coverage':>9} {'median':>8} {'RSD':>7}")
-    for row in sorted(summary["matchups"], key=lambda row: row["algorithm"]):
+    for row in sorted(summary["matchups"], key=lambda row: (row["algorithm"], row.get("time_of_day", ""))):
+        if row["mask"] not in TOLD_MASKS:
+            continue
         numbers = (_number(row["coverage"], "9.3f"), _number(row["median"], "8.3f"), _number(row["rsd"], "7.3f"))
-        lines.append(f"  {row['mask']:8} {row['algorithm']:10} {row['count']:6d} {' '.join(numbers)}")
+        group = f"{row['algorithm']} {row.get('time_of_day', '')}"
+        lines.append(f"  {row['mask']:8} {group:10} {row['count']:6d} {' '.join(numbers)}")
     return "\n".join([*lines, "", f"The report: {folder / 'report.html'} (everything else is beside it)"])
 
 

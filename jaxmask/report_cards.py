@@ -59,7 +59,8 @@ def sst_cards(records: tuple[Record, ...]) -> tuple[Card, ...]:
     algorithm = histogram_algorithm(records)
     if algorithm is None:
         return ()
-    found = {record["mask"]: record for record in records if record["algorithm"] == algorithm.name}
+    own = (algorithm.name, algorithm.time_of_day)
+    found = {record["mask"]: record for record in records if (record["algorithm"], record["time_of_day"]) == own}
     return tuple(
         Card(
             f"SST RSD, clear by {MASK_NAMES[mask]}",

@@ -22,7 +22,15 @@ from jaxmask.matchups import (
 )
 
 Record = Mapping[str, Any]
-MASK_NAMES = {"bayes": "Bayes", "unet": "U-Net", "truth": "truth", "none": "no mask"}
+MASK_NAMES = {
+    "bayes": "Bayes",
+    "bayes_nadir": "Bayes, nadir view alone",
+    "bayes_half": "Bayes at 0.5",
+    "unet": "U-Net",
+    "unet_bayes_oblique": "U-Net, and Bayes in the oblique view",
+    "truth": "truth",
+    "none": "no mask",
+}
 MASK_ORDER = tuple(MASK_NAMES)
 # What the report shows; the rest of the strata (sun zenith, latitude, distance to an edge...) is in evaluation.csv.
 STRATUM_ORDER = (
@@ -127,7 +135,9 @@ def find_record(evaluation: Record | None, mask: str, against: str) -> Record | 
 def statistics_table(records: Iterable[Record]) -> TableText:
     """The match-up statistics, algorithm by algorithm, each mask with its count."""
     names = [algorithm.name for algorithm in ALGORITHMS]
-    ordered = sorted(records, key=lambda r: (_rank(names, r["algorithm"]), _rank(MASK_ORDER, r["mask"])))
+    ordered = sorted(
+        records, key=lambda r: (_rank(names, r["algorithm"]), r["time_of_day"], _rank(MASK_ORDER, r["mask"]))
+    )
     rows = tuple(
         (
             Cell(record["algorithm"]),
