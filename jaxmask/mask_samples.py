@@ -16,7 +16,7 @@ from jaxmask.mask_pixels import MaskPixels, map_mask
 from jaxmask.matchups import Table, pixel_indices, product_names
 from jaxmask.nearest_pixel import Located, nearest_pixels
 from jaxmask.pixel_decisions import CODES, DECIDED, REASONS, UNKNOWN, day_by_flags, day_by_sun, night_rows, undecided
-from jaxmask.place_offset import offset_lines, offset_summary
+from jaxmask.place_offset import is_displaced, offset_lines, offset_summary
 from jaxmask.split import granule_of
 from jaxmask.sun import local_solar_hours, product_time_s
 from preprocess.command import Failure, log
@@ -196,7 +196,7 @@ class _Samples:
 def _warn(outside: int, offset: dict[str, Any]) -> None:
     if outside:
         log.warning("warning: %d match-ups lie beyond their mask's pixels; excluded", outside)
-    if offset["above_half"]:
+    if is_displaced(offset):
         told = "".join(offset_lines(offset)).replace("  ", " ")
         log.warning("warning: %s; --locate says which of the two counts", told)
 

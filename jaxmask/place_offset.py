@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-WARN_ABOVE = 0.5  # pixels: then the one is not the pixel of the other
+HALF_PIXEL = 0.5  # farther off, the one is not the pixel of the other
+FEW = 0.01  # such a share may be, since pixels don't lie quite evenly
 
 
 def offset_summary(rows: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
@@ -25,8 +26,13 @@ def offset_summary(rows: np.ndarray, columns: np.ndarray) -> dict[str, Any]:
         "greatest": float(length.max()),
         "median_rows": float(np.median(rows[known])),
         "median_columns": float(np.median(columns[known])),
-        "above_half": int((length > WARN_ABOVE).sum()),
+        "above_half": int((length > HALF_PIXEL).sum()),
     }
+
+
+def is_displaced(offset: dict[str, Any]) -> bool:
+    """Whether a user must be warned: more than a few are off by more than half a pixel."""
+    return bool(offset["above_half"] > FEW * offset["count"])
 
 
 def offset_lines(offset: dict[str, Any]) -> list[str]:

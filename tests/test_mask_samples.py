@@ -13,7 +13,7 @@ from jaxmask.image_points import cloud_at
 from jaxmask.mask_samples import sample_masks
 from jaxmask.maskfile import Mask, find_masks, write_mask
 from jaxmask.pixel_decisions import CODES, DAY, DECIDED, NIGHT, UNKNOWN, day_by_flags, day_by_sun, night_rows, undecided
-from jaxmask.place_offset import offset_lines, offset_summary
+from jaxmask.place_offset import is_displaced, offset_lines, offset_summary
 from jaxmask.sun import product_time_s
 from preprocess.errors import UserError
 from preprocess.level1 import CONFIDENCE_BITS
@@ -191,7 +191,10 @@ def test_offsets_in_numbers() -> None:
     assert (found["count"], found["median"], found["greatest"]) == (3, pytest.approx(0.6), 5.0)
     assert (found["median_rows"], found["median_columns"], found["above_half"]) == (0.0, 0.6, 2)
     assert offset_lines(found)[1].endswith("2 of 3 more than half a pixel (medians +0.00 rows, +0.60 columns)")
+    assert is_displaced(found)
+    assert not is_displaced(found | {"count": 300})
     nothing = offset_summary(np.array([np.nan]), np.array([1.0]))
+    assert not is_displaced(nothing)
     assert (nothing["count"], nothing["median"], offset_lines(nothing)) == (0, None, [])
 
 
