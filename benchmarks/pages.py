@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import cpu_table
 import gpu_table
 import measure
+import sst_table
 import training_scale
 import truth_page
 
@@ -55,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     conversion = json.loads((options.measured / "conversion.json").read_text())
     further = {
-        name: read(options.measured / f"{name}.json") for name in ("cpu", "gpu", "input", "training_scaling", "truth")
+        name: read(options.measured / f"{name}.json")
+        for name in ("cpu", "gpu", "input", "sst", "training_scaling", "truth")
     }
     texts = {
         "conversion": conversion_table(conversion),
@@ -63,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
         "cpu": cpu_table.text(further["cpu"]),
         "gpu": gpu_table.text(further["gpu"]),
+        "sst": sst_table.text(further["sst"]),
         "training": training_scale.text(further | {"conversion": conversion}),
         **truth_page.texts(further["truth"]),
     }
