@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from jaxmask.ensemble import ensemble_digest, joint_split, load_models, open_networks, probability_fit
+from jaxmask.ensemble import ensemble_digest, joint_split, load_models, probability_fit
+from jaxmask.infer import main as infer
+from jaxmask.infer_config import InferConfig
+from jaxmask.maskfile import read_mask
 from jaxmask.model import Model, load_model
 from jaxmask.network import open_network
 from jaxmask.parts import part_finder
 from jaxmask.probability import ProbabilityFit
 from jaxmask.probability_file import PROBABILITY_NAME, read_fits, store_fit
 from jaxmask.split import Split
+from preprocess.command import run
 from preprocess.errors import UserError
+from preprocess.shard import write_shard
+from tests.shards import make_scene, product_name
 from tests.small_models import write_model
 from tests.test_infer import small_model
 
@@ -38,23 +45,26 @@ def fit_of(model: str, *, flips: bool = False, slope: float = 2.0) -> Probabilit
 
 
 @pytest.mark.quick
-def test_members_of_other_features_are_averaged(folders: list[Path]) -> None:
+def test_infer_averages_members_and_mirror_images(folders: list[Path], tmp_path: Path) -> None:
+    scene = make_scene(product_name(0), 16, 24)
+    write_shard(tmp_path / f"{product_name(0)}.hdf", scene)
+    words = [str(folders[0]), str(tmp_path / f"{product_name(0)}.hdf"), str(tmp_path / "out"), "--workers", "0"]
+    assert run("jaxmask.infer", InferConfig, infer, [*words, "--flips", "--ensemble", str(folders[1]), "--quiet"]) == 0
+    mask = read_mask(tmp_path / "out" / f"{product_name(0)}.h5")
     models = load_models(folders[0], folders[1:])
     assert [model.features for model in models] == [2, 4]
-    images = np.random.default_rng(0).normal(0, 1, (1, 16, 24, 9)).astype(np.float32)
-    networks = [open_network(model).logits for model in models]
-
-    def mean(*mirrors: tuple[int, int]) -> np.ndarray:
-        found = [
-            np.asarray(network(images[:, ::down, ::right]))[:, ::down, ::right].astype(np.float64)
-            for network in networks
-            for down, right in mirrors
-        ]
-        return np.mean(found, axis=0)
-
-    found = np.asarray(open_networks(models, flips=True).logits(images))
-    np.testing.assert_allclose(found, mean((1, 1), (-1, 1), (1, -1), (-1, -1)), rtol=1e-5, atol=1e-6)  # of float32
-    assert np.abs(found - mean((1, 1))).max() > 1e-3
+    images = np.concatenate([scene.refs - 0.5, (scene.bts - 270) / 22], axis=-1, dtype=np.float32)[None]
+    logits = [
+        np.asarray(network(images[:, ::down, ::right]))[0, ::down, ::right].astype(np.float64)
+        for network in [open_network(model).logits for model in models]
+        for down in (1, -1)
+        for right in (1, -1)
+    ]
+    np.testing.assert_allclose(mask.probability, expit(np.mean(logits, axis=0)), atol=1e-6)  # of float32 logits below 2
+    assert np.abs(mask.probability - expit(logits[0])).max() > 1e-3
+    assert mask.attributes["model"] == ensemble_digest(models)
+    assert mask.attributes["members"] == " ".join(sorted(model.digest for model in models))
+    assert mask.attributes["flips"]
 
 
 def test_digest_and_split_are_of_all_members(folders: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from jaxmask.model import Model, load_model
 from jaxmask.network import open_network
 from jaxmask.pixels import image
 from jaxmask.predict import scene_logits
-from jaxmask.probability import to_output
+from jaxmask.probability import ProbabilityFit, to_output, to_probability
 from preprocess.command import run
 
 FEATURES = 2
@@ -175,7 +176,10 @@ def test_an_export_is_made_once_and_replaced_on_request_only(
     assert export(model, out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["written"] is False
     assert export(model, out, "--threshold", "0.4") == 2
-    assert "another threshold, loss weight or fit of P: choose another folder, or pass --overwrite" in capsys.readouterr().err
+    assert (
+        "another threshold, loss weight or fit of P: choose another folder, or pass --overwrite"
+        in capsys.readouterr().err
+    )
     assert len(made) == 1
     assert export(model, out, "--threshold", "0.4", "--overwrite") == 0
     assert json.loads((out / "config.json").read_text())["output"]["threshold"] == 0.4
@@ -210,3 +214,16 @@ def test_the_extra_is_named_where_it_is_missing(
 def test_a_bad_threshold_is_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export(model, tmp_path / "out", "--threshold", "1") == 2
     assert "--threshold must be between 0 and 1; found 1.0" in capsys.readouterr().err
+
+
+def test_a_fitted_probability_is_told() -> None:
+    fit = ProbabilityFit(2.0, -1.0, model="m", flips=False, products=("a",), pixels=10, cloud_pixels=4)
+    record, plain = exported.output_record(0.5, 0.5, fit), exported.output_record(0.5, 0.5)
+    formula = record["probability"].removeprefix("P(cloud) = ")
+    names = {"q": 0.8, "slope": record["slope"], "intercept": record["intercept"], "ln": math.log, "exp": math.exp}
+    assert eval(formula, names) == pytest.approx(to_probability(np.log([4.0]), 0.5, fit)[0])
+    assert record["fitted_to"] == {"pixels": 10, "cloud_pixels": 4, "products": ["a"]}
+    assert "slope" not in plain
+    assert eval(plain["probability"].removeprefix("P(cloud) = "), {"q": 0.8, "positive_weight": 0.5}) == pytest.approx(
+        8 / 9
+    )
