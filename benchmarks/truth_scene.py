@@ -18,15 +18,9 @@ from jaxmask.maskfile import DEFAULT_THRESHOLD, read_mask
 from preprocess.files import whole_file
 from preprocess.shard import find_shards, read_window
 
-# By truth (0 clear, 1 cloud) times 2 plus what is said; grey where masks are not judged.
-OUTCOMES = {
-    "clear": "#20456e",
-    "false alarm": "#e69f00",
-    "missed": "#d5281e",
-    "cloud": "#f2f2f2",
-    "not judged": "#808080",
-}
-NOT_JUDGED = len(OUTCOMES) - 1
+# By truth (0 clear, 1 cloud) times 2 plus what is said; cosmetic pixels are drawn too, though they don't count.
+OUTCOMES = {"clear": "#20456e", "false alarm": "#e69f00", "missed": "#d5281e", "cloud": "#f2f2f2"}
+SHOWN = (96, 144)  # rows and columns in the middle, so that pixels are seen
 
 
 def save(study: Study, path: Path) -> None:
@@ -39,9 +33,10 @@ def save(study: Study, path: Path) -> None:
     shard = next(found for found in find_shards(study.held_out_shards(rule)) if found.stem == scene.product)
     others = {"pixelwise": Run(BY_PIXEL, rule, seed), "U-Net": network, "U-Net on truth": Run("unet", TRUTH, seed)}
     masks = {"label": scene.labels[rule].cloud} | {name: said(study, run, scene) for name, run in others.items()}
-    figure = Figure(figsize=(10.2, 5.0), dpi=80)
+    figure = Figure(figsize=(10.2, 5.0), dpi=90)
     panels = figure.subplots(2, 3).ravel()
     warmth = read_window(shard, slice(None), slice(None), ("bts",))["bts"][..., 1]
+    warmth = window(warmth)
     panels[0].imshow(warmth, cmap="gray_r", vmin=np.percentile(warmth, 1), vmax=np.percentile(warmth, 99))
     panels[0].set_title("S8, bright is cold", fontsize=9)
     for panel, (name, cloud) in zip(panels[1:], ({"truth": scene.truth} | masks).items(), strict=True):
@@ -72,9 +67,13 @@ def middle(values: Sequence[float]) -> int:
     return int(np.argsort(values, kind="stable")[(len(values) - 1) // 2])
 
 
+def window(image: np.ndarray) -> np.ndarray:
+    """The middle of an image (H, W): SHOWN at most."""
+    first = [max(0, (size - shown) // 2) for size, shown in zip(image.shape, SHOWN, strict=True)]
+    return image[first[0] : first[0] + SHOWN[0], first[1] : first[1] + SHOWN[1]]
+
+
 def draw(panel: Axes, scene: HeldOut, cloud: np.ndarray) -> None:
     """One mask against truth, in the colours of OUTCOMES."""
-    outcome = np.where(scene.counted, 2 * scene.truth + cloud, NOT_JUDGED)
-    panel.imshow(
-        outcome, cmap=ListedColormap(list(OUTCOMES.values())), vmin=0, vmax=NOT_JUDGED, interpolation="nearest"
-    )
+    colours = ListedColormap(list(OUTCOMES.values()))
+    panel.imshow(window(2 * scene.truth + cloud), cmap=colours, vmin=0, vmax=len(OUTCOMES) - 1, interpolation="nearest")
