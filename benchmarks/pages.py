@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import backends_table
 import cpu_table
 import gpu_table
 import measure
@@ -57,12 +58,13 @@ def main(argv: list[str] | None = None) -> int:
     conversion = json.loads((options.measured / "conversion.json").read_text())
     further = {
         name: read(options.measured / f"{name}.json")
-        for name in ("cpu", "gpu", "input", "sst", "training_scaling", "truth")
+        for name in ("backends", "cpu", "gpu", "input", "sst", "training_scaling", "truth")
     }
     texts = {
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
+        "backends": backends_table.text(further["backends"]),
         "cpu": cpu_table.text(further["cpu"]),
         "gpu": gpu_table.text(further["gpu"]),
         "sst": sst_table.text(further["sst"]),
