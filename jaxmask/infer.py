@@ -52,11 +52,12 @@ def main(config: InferConfig) -> int:
 
 def prepare_process(config: InferConfig) -> Launch:
     """Settle memory and devices, before any is touched; returns which of several processes this is."""
-    if config.cpu_only or not nvidia_facts().plugins:
+    cpu_only = config.cpu_only or config.backend == "openvino"
+    if cpu_only or not nvidia_facts().plugins:
         keep_memory()
-    if config.cpu_only:
+    if cpu_only:
         use_cpu_only()
-    return take_process(config.num_processes, config.process_id, cpu_only=config.cpu_only)
+    return take_process(config.num_processes, config.process_id, cpu_only=cpu_only)
 
 
 def predict_all(
