@@ -1,7 +1,7 @@
 """Match-ups of satellite and buoy: which rows count, and the statistics of their temperature differences.
 
 Filters and the five `reference` numbers are the original's (../shared/reference/README.md, "match-ups" and
-"statistics"). `statistics` differs from them in three ways. The oblique zenith angle and the oblique cloud probability
+"statistics"). All else differs from them in three ways. The oblique zenith angle and the oblique cloud probability
 are asked only of dual-view retrievals (D2, D3): a nadir retrieval (N2, N3) outside the dual swath has neither, and the
 original's filter would drop it. Longitudes are compared across the date line. And all masks are judged against the
 same eligible rows, so that each count comes with its coverage.
@@ -202,12 +202,6 @@ def statistics(
                 }
             )
     return records
-
-
-def operational_masks(table: Table, bayes_threshold: float = BAYES_THRESHOLD) -> dict[str, Any]:
-    """What `statistics` needs for no mask at all and for the operational Bayes mask."""
-    bayes = {a.name: bayes_clear(table, dual_view=a.dual_view, threshold=bayes_threshold) for a in ALGORITHMS}
-    return {"none": np.ones(len(table["isst"]), bool), "bayes": bayes}
 
 
 def _common_filter(table: Table, longitude_offset: np.ndarray) -> np.ndarray:

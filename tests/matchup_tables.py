@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jaxmask.fair_masks import RowSamples
+from jaxmask.matchups import ALGORITHMS, bayes_clear
 
 SST_COLUMN = {1: "sat_sst_0", 3: "sat_sst_1", 4: "sat_sst_2", 5: "sat_sst_3"}
 
@@ -49,3 +52,9 @@ def samples_of(table: dict[str, np.ndarray], seed: int = 0) -> RowSamples:
         threshold=np.full(count, 0.5),
         local_hour=np.where(rng.random(count) < 0.1, np.nan, rng.uniform(0, 24, count)),
     )
+
+
+def operational_masks(table: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What `statistics` needs for no mask at all and for the operational Bayes mask."""
+    bayes = {a.name: bayes_clear(table, dual_view=a.dual_view) for a in ALGORITHMS}
+    return {"none": np.ones(len(table["isst"]), bool), "bayes": bayes}
