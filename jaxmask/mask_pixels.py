@@ -22,7 +22,8 @@ class MaskPixels:
 
     value: the network's output, of any float type; valid: numbers, set where not 0, or None: valid wherever the value
     is finite; fields: those of PIXEL_FIELDS that are there; threshold: below it a pixel is clear; native: of the
-    product's own grid; rows, columns: how many of them are the product's, the rest being padding.
+    product's own grid; rows, columns: how many of them are the product's, the rest being padding; model, quantity:
+    whose output it is, and whether that is q or P, "" where unknown.
     """
 
     value: np.ndarray
@@ -32,6 +33,8 @@ class MaskPixels:
     native: bool
     rows: int
     columns: int
+    model: str
+    quantity: str
 
     @property
     def holds_positions(self) -> bool:
@@ -47,8 +50,9 @@ def map_mask(path: Path) -> MaskPixels:
     with opened_mask(path) as file:
         mask = mask_dataset(path, file, "mask")
         height, width = mask.shape[1:3]
-        valid = mask_dataset(path, file, "valid", (height, width)) if "valid" in file else None
-        fields = {name: _field(path, file, name, (height, width)) for name in PIXEL_FIELDS if name in file}
+        names = set(file)
+        valid = mask_dataset(path, file, "valid", (height, width)) if "valid" in names else None
+        fields = {name: _field(path, file, name, (height, width)) for name in PIXEL_FIELDS if name in names}
         mapped = np.memmap(path, np.uint8, "r")
         native = _text(file.attrs.get("convention")) == NATIVE
         return MaskPixels(
@@ -59,6 +63,8 @@ def map_mask(path: Path) -> MaskPixels:
             native=native,
             rows=min(height, int(file.attrs.get("rows", height))) if native else height,
             columns=min(width, int(file.attrs.get("columns", width))) if native else width,
+            model=str(_text(file.attrs.get("model", ""))),
+            quantity=str(_text(file.attrs.get("quantity", ""))),
         )
 
 

@@ -24,6 +24,10 @@ from preprocess.errors import UserError
 from preprocess.pool import one_line
 
 Locate = Literal["index", "position"]
+Made = tuple[str, str, float]
+# What h5py raises of a damaged file, beside our own.
+MADE = ("model", "quantity", "threshold")
+UNREADABLE = (UserError, OSError, ValueError, TypeError, KeyError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,9 @@ class MaskSamples:
     row names, valid or not, as the original has it, else NaN; rows, columns: (N,) int64, the pixel, -1 where there is
     none; night: (N,) bool; scene: (N,) int64, the number of its granule; local_hours: (N,) float64, local mean solar
     time, NaN where unknown. excluded: reason -> number of rows without a decision; offset: of the positions from the
-    table's rows and columns, pixels; located: how many masks were read by what; time_of_day: how many rows were told to
-    be of night or day by what; failures: masks that could not be read.
+    table's rows and columns, pixels; located: how many masks were read by what; made: how many are of which model,
+    quantity and threshold; time_of_day: how many rows were told to be of night or day by what; failures: masks that
+    could not be read.
     """
 
     value: np.ndarray
@@ -51,6 +56,7 @@ class MaskSamples:
     excluded: dict[str, int]
     offset: dict[str, Any]
     located: dict[str, int]
+    made: list[dict[str, Any]]
     time_of_day: dict[str, int]
     failures: tuple[Failure, ...]
 
@@ -110,17 +116,20 @@ class _Samples:
         self.reason = np.full(count, CODES["without_mask"], np.int8)
         self.day = np.full(count, UNKNOWN, np.int8)
         self.located = {"position": 0, "index": 0}
+        self.made: dict[Made, int] = {}
         self.failures: list[Failure] = []
 
     def read(self, path: Path, members: np.ndarray, own: np.ndarray) -> None:
         try:
             pixels = map_mask(path)
             by_position = self._by_position(path, pixels)
-        except (UserError, OSError) as error:
+        except UNREADABLE as error:
             self.failures.append(Failure(path.name, one_line(error)))
             self.reason[members] = CODES["mask_unreadable"]
             return
         self.located["position" if by_position else "index"] += 1
+        made = (pixels.model, pixels.quantity, pixels.threshold)
+        self.made[made] = self.made.get(made, 0) + 1
         index = self.index[0][members], self.index[1][members]
         indexed = inside_image(pixels.value, index)
         rows = indexed & own
@@ -171,7 +180,7 @@ class _Samples:
     def finish(self, names: Sequence[str], of_row: np.ndarray, threshold: float | None) -> MaskSamples:
         excluded = {reason: int((self.reason == code).sum()) for code, reason in enumerate(REASONS)}
         offset = offset_summary(*self.away)
-        _warn(excluded["outside_mask"], offset)
+        _warn(excluded["outside_mask"], offset, list(self.made))
         time_s = np.array([product_time_s(name) for name in names])[of_row]
         night, told = night_rows(self.day, day_by_sun(time_s, *self.place), self.algorithm)
         granules = {name: number for number, name in enumerate(sorted({granule_of(name) for name in names}))}
@@ -188,12 +197,16 @@ class _Samples:
             excluded=excluded,
             offset=offset,
             located=self.located,
+            made=[dict(zip(MADE, made, strict=True)) | {"masks": count} for made, count in sorted(self.made.items())],
             time_of_day=told,
             failures=tuple(self.failures),
         )
 
 
-def _warn(outside: int, offset: dict[str, Any]) -> None:
+def _warn(outside: int, offset: dict[str, Any], made: list[Made]) -> None:
+    differing = [name for name, values in zip(MADE, zip(*made, strict=True), strict=False) if len(set(values)) > 1]
+    if differing:
+        log.warning("warning: these masks are of more than one %s; statistics mix them", " and ".join(differing))
     if outside:
         log.warning("warning: %d match-ups lie beyond their mask's pixels; excluded", outside)
     if is_displaced(offset):

@@ -89,14 +89,15 @@ def judge(table: Table, samples: MaskSamples, settings: StatisticsSettings) -> d
     """The whole of sst.json: what `match_up_statistics` gives, with `reference` of the pixels that the table counts.
 
     Beside it `excluded`, how many rows have no decision and why; `located`, how many masks were read by index and by
-    position; `offset` between the two in pixels; `time_of_day`, by what rows were told to be of day or night; and
-    bayes_threshold.
+    position; `masks`, of whom they are; `offset` between the two in pixels; `time_of_day`, by what rows were told to be
+    of day or night; and bayes_threshold.
     """
     reference = reference_numbers(table, samples.indexed, samples.threshold, settings.bayes_threshold)
     return match_up_statistics(table, samples.row_samples, settings) | {
         "reference": reference,
         "excluded": samples.excluded,
         "located": samples.located,
+        "masks": samples.made,
         "offset": samples.offset,
         "time_of_day": samples.time_of_day,
         "bayes_threshold": settings.bayes_threshold,

@@ -148,6 +148,27 @@ def test_copies_of_a_granule_stand_for_one_another(tmp_path: Path, caplog: pytes
     assert both.scene.tolist() == [0, 0], "one granule is one scene"
 
 
+def test_masks_of_two_runs_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = product(start="20170315T113720")
+    write(tmp_path, product(), attributes={"model": "ab", "quantity": "q", "threshold": 0.5})
+    write(tmp_path, other, attributes={"model": "cd", "quantity": "q", "threshold": 0.5})
+    one, two = table(product(), [3], [4]), table(other, [3], [4])
+    samples = sample_masks({name: np.concatenate([one[name], two[name]]) for name in one}, find_masks(tmp_path))
+    common = {"quantity": "q", "threshold": 0.5, "masks": 1}
+    assert samples.made == [{"model": "ab"} | common, {"model": "cd"} | common]
+    assert "these masks are of more than one model; statistics mix them" in caplog.text
+    caplog.clear()
+    sample_masks(one, find_masks(tmp_path))
+    assert not caplog.text
+
+
+def test_a_mask_whose_attributes_are_damaged_is_a_failure(tmp_path: Path) -> None:
+    write(tmp_path, product(), attributes={"threshold": "half"})
+    samples = sample_masks(table(product(), [3], [4]), find_masks(tmp_path))
+    assert counted(samples.excluded) == {"mask_unreadable": 1}
+    assert "could not convert string to float" in samples.failures[0].error
+
+
 def test_assigning_masks_is_by_name_then_by_granule() -> None:
     later = product(start="20170315T113720")
     assigned, stands = assign_masks([product("1" * 8 + "T" + "1" * 6), later, "A", "B"], [product(), "B"])
