@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 import safetensors.numpy
+from onnx.reference import ReferenceEvaluator
 
 from jaxmask import exported, unet
 from jaxmask.export import NAMES, ExportConfig, main, make_record
@@ -187,6 +188,32 @@ def test_an_export_is_made_once_and_replaced_on_request_only(
     assert export(model, out, "--threshold", "0.4") == 0
     assert len(made) == 3
     assert len(safetensors.numpy.load_file(out / "model.safetensors")) == 30
+
+
+def test_onnx_is_written_on_request(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exported, "program", lambda *arguments: b"program")
+    out = tmp_path / "out"
+    assert export(model, out) == 0
+    assert not (out / "model.onnx").exists()
+    assert export(model, out, "--onnx") == 0
+    record = json.loads((out / "config.json").read_text())
+    assert record["files"]["model.onnx"]["bytes"] == (out / "model.onnx").stat().st_size
+    pixels = random_pixels(np.random.default_rng(2), 16, 24)
+    evaluator = ReferenceEvaluator(str(out / "model.onnx"))
+    (logits,) = evaluator.run(None, {"images": image(pixels[..., :6], pixels[..., 6:])[None]})
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), predicted(load_model(model), pixels[None]), atol=TOLERANCE)
+    capsys.readouterr()
+    for flags in ([], ["--onnx"]):  # the same export, with more than is asked for, and whole
+        assert export(model, out, *flags, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["written"] is False
+    (out / "model.onnx").write_bytes(b"cut")
+    assert export(model, out) == 0  # not whole: made anew, and not with what isn't asked for
+    assert not (out / "model.onnx").exists()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else object())
+    assert export(model, out, "--onnx") == 2
+    assert "export needs the package 'onnx': pip install 'jaxmask[export]'" in capsys.readouterr().err
 
 
 def test_files_of_no_export_are_kept(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
