@@ -107,6 +107,9 @@ def test_a_stored_probability_is_undone(tmp_path: Path) -> None:
     np.testing.assert_allclose(fits[0], [1.7, -0.6], atol=0.1)  # the noise of 5000 pixels
     assert read_fits(tmp_path)[0].products == ("a", "b")
     assert "fitted to 5,000 pixels of 2 products; expected calibration error there 0.0" in calibration_line(record)
+    assert calibration_line(record).endswith("; warning: fewer than 10 products may not stand for others")
+    many = calibrate(Source(tmp_path, 0.25, "m", False, line), [f"{i}" for i in range(10)], counts)
+    assert calibration_line(many).endswith(PROBABILITY_NAME)
 
 
 def test_the_fit_needs_cloud_and_clear_and_a_logit_that_rises_with_cloud(tmp_path: Path) -> None:
