@@ -18,6 +18,7 @@ from preprocess.errors import UserError
 from preprocess.shard import read_info
 
 VERSION_NAME = "jaxmask"  # recorded, but a mask of another version is as good
+SETTLED_S = 3600.0  # more than any scene takes from being read to its mask, and than clocks differ by
 # What masks that were written before these settings existed have of them.
 FORMERLY: dict[str, Any] = {"flips": False, "backend": "jax", "precision": "float32", "buffer": 0}
 
@@ -85,7 +86,7 @@ def is_done(
     wanted = (netcdf is not None, png)
     complete = all(file.exists() for file, needed in zip(companions(path), wanted, strict=True) if needed)
     other_line = netcdf is not None and not line_attributes(netcdf).items() <= known.items()
-    return not differing and complete and not other_line and not _is_outdated(scene, found)
+    return not differing and complete and not other_line and not _is_outdated(scene, path, found)
 
 
 def _defaults(found: dict[str, Any]) -> dict[str, Any]:
@@ -96,9 +97,14 @@ def _defaults(found: dict[str, Any]) -> dict[str, Any]:
     return FORMERLY | (line_attributes(theoretical_line(found["positive_weight"])) if of_probability else {})
 
 
-def _is_outdated(scene: Path, attributes: dict[str, Any]) -> bool:
-    """Whether a shard's record (product version, label, size, ...) is no longer the one its mask was made from."""
+def _is_outdated(scene: Path, mask: Path, attributes: dict[str, Any]) -> bool:
+    """Whether a shard's record (product version, label, size, ...) is no longer the one its mask was made from.
+
+    A shard that lay there unchanged, by its inode's time, for long enough before the mask was written is not read.
+    """
+    if not is_shard(scene) or scene.stat().st_ctime + SETTLED_S < mask.stat().st_mtime:
+        return False
     try:
-        return is_shard(scene) and info_json(read_info(scene)) != attributes.get("product")
+        return info_json(read_info(scene)) != attributes.get("product")
     except UserError:
         return False  # a shard that can't be read gives no better mask
