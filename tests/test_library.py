@@ -6,6 +6,7 @@ import doctest
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,8 @@ def test_scenes_are_predicted_as_by_infer(model: CloudModel, folder: Path, tmp_p
 
 def test_output_probability_and_mask(model: CloudModel, image: np.ndarray) -> None:
     clouds = predict_scene(model, image)
-    logits = unet.apply(model.models[0].graphdef, model.models[0].params, normalised(image)[None])
-    q = expit(np.asarray(logits)[0, ..., 0].astype(np.float64))
-    np.testing.assert_allclose(clouds.output, q, rtol=0, atol=1e-5)  # float32 convolutions in another order
+    q = expit(np.asarray(model.network.logits(normalised(image)[None]))[0].astype(np.float64))
+    np.testing.assert_allclose(clouds.output, q, rtol=0, atol=1e-6)
     np.testing.assert_allclose(clouds.probability, q / (q + 0.5 * (1 - q)), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(clouds.mask, clouds.output > 0.5)
     np.testing.assert_array_equal(
@@ -140,12 +140,10 @@ def test_a_loop_over_scenes_compiles_and_moves_once(
 
 
 def test_a_calibration_is_used_and_flips_have_their_own(
-    folder: Path, image: np.ndarray, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    model: CloudModel, folder: Path, image: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "model").symlink_to(folder / "model")
-    plain = load_model(tmp_path / "model")
-    assert (plain.is_calibrated, plain.convention) == (False, "native")
-    fit = ProbabilityFit(0.5, -1.0, model=plain.digest, flips=False, products=("a",), pixels=2, cloud_pixels=1)
+    assert (model.is_calibrated, model.convention) == (False, "native")
+    fit = ProbabilityFit(0.5, -1.0, model=model.digest, flips=False, products=("a",), pixels=2, cloud_pixels=1)
     path = store_fit(folder / "model", fit)
     try:
         fitted = load_model(folder / "model")
@@ -155,12 +153,9 @@ def test_a_calibration_is_used_and_flips_have_their_own(
         path.unlink()
     assert (fitted.is_calibrated, fitted.line, flipped.is_calibrated) == (True, fit, False)
     assert "fitted with no mirror images averaged" in caplog.text
-    clouds = predict_scene(fitted, image)
+    clouds = predict_scene(replace(model, line=fitted.line), image)
     expected = expit(0.5 * logit(clouds.output.astype(np.float64)) - 1)
     np.testing.assert_allclose(clouds.probability, expected, rtol=0, atol=1e-4)  # near 1 a float32 q tells little
-    both = predict_scene(flipped, image), predict_scene(flipped, image[::-1])
-    np.testing.assert_allclose(both[0].output, both[1].output[::-1], rtol=0, atol=1e-5)
-    assert np.abs(both[0].output - clouds.output).max() > 1e-3
 
 
 def test_a_shard_as_xarray_opens_it(model: CloudModel, folder: Path, tmp_path: Path) -> None:
