@@ -19,6 +19,7 @@ SURELY = 0.45
 COARSE_STEP = 16
 COARSE_STARTS = 4
 GUESS_MOVES = 4  # a guess that is farther off than so many times REACH is a bad one
+COARSE_MOVES = 10 * COARSE_STEP  # far more than the way from one of the coarse grid; rounding can't make it endless
 FARTHEST_PIXELS = 1.0  # beyond this from the nearest pixel's middle a place is not in the scene
 AROUND = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]).T  # the pixel, the next and last row, and column
 
@@ -96,7 +97,7 @@ def _search(grid: _Grid, places: np.ndarray, guess: Pixels) -> tuple[np.ndarray,
     return pixels, near
 
 
-def _descend(grid: _Grid, places: np.ndarray, begin: Pixels, most_moves: int | None = None) -> _Found:
+def _descend(grid: _Grid, places: np.ndarray, begin: Pixels, most_moves: int = COARSE_MOVES) -> _Found:
     """Go from pixel to nearer pixel until none around is nearer; not near where `most_moves` are too few for it."""
     rows, columns = (part.astype(np.int64) for part in begin)
     steps = np.arange(-REACH, REACH + 1)

@@ -73,6 +73,17 @@ def test_it_is_the_nearest_of_all(place: tuple[float, float, float], slant: floa
         assert np.isnan(found.exact_rows[~found.inside]).all()
 
 
+def test_rows_may_slant_by_more_than_a_pixel() -> None:
+    """Then a nearest pixel's neighbour two columns on is nearer to it than those beside it."""
+    rng = np.random.default_rng(8)
+    lat, lon = grid(30, 40, 20, slant=1.5)
+    rows, columns = rng.integers(5, HEIGHT - 5, 300), rng.integers(5, WIDTH - 5, 300)
+    at_lat, at_lon = (part[rows, columns] + rng.uniform(-0.006, 0.006, 300) for part in (lat, lon))
+    best, _ = brute(lat, lon, at_lat, at_lon)
+    found = nearest_pixels(lat, lon, at_lat, at_lon, (rows, columns))
+    np.testing.assert_array_equal(found.rows * WIDTH + found.columns, best)
+
+
 def test_exact_places_between_pixels() -> None:
     lat, lon = grid(10, 20, 0)
     lat64, lon64 = lat.astype(np.float64), lon.astype(np.float64)
