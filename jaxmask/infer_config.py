@@ -72,7 +72,9 @@ class InferConfig(Parallel):
     process_id: int | None = None
     """Number of this process among them, from 0; only with --num-processes."""
     workers: int | None = field(default=None, kw_only=True)
-    """Reading processes on this machine; by default one a core for raw products, none for shards; 0 for none."""
+    """Reading processes on this machine; 0: a thread of this one. By default threads for shards, processes for raw
+    products, as many as keep the devices busy: a core each beside accelerators, fewer where the network takes the
+    cores."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
