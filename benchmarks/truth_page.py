@@ -135,11 +135,19 @@ def _sst(report: dict[str, Any]) -> str:
     rows = []
     for mask in next(iter(found.values()))["masks"]:
         cells = [percent(part["masks"][mask]["cold"]) for part in found.values()]
-        rows.append([mask.replace("single_moderate", "`single_moderate`").replace("any:", "`any`:"), *cells])
-    minus = [
-        [mask, *(percent(part["masks"][mask]["minus_operational"], signed=True) for part in found.values())]
-        for mask in next(iter(found.values()))["masks"]
-        if mask != "Bayes, operational"
-    ]
+        rows.append([_quoted(mask), *cells])
     lines = _table(head, rows)
-    return "\n".join([*lines, "", *_table(["minus the operational mask, percentage points", *found], minus)])
+    for other in ("Bayes, operational", "Bayes, nadir only"):
+        minus = [
+            [_quoted(mask), *(percent(part["masks"][mask][f"minus {other}"], signed=True) for part in found.values())]
+            for mask in next(iter(found.values()))["masks"]
+            if mask != other
+        ]
+        lines += ["", *_table([f"minus {other}, percentage points", *found], minus)]
+    return "\n".join(lines)
+
+
+def _quoted(mask: str) -> str:
+    """A mask's name with the rule of its label as code."""
+    rule, colon, rest = mask.partition(":")
+    return f"`{rule}`{colon}{rest}" if colon else mask

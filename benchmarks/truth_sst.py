@@ -31,6 +31,7 @@ from jaxmask.matchups import (
 COLD_K = 1.0  # below the median of the rows that the operational mask keeps
 OPERATIONAL = "Bayes, operational"
 NADIR_ONLY = "Bayes, nadir only"
+REFERENCES = (OPERATIONAL, NADIR_ONLY)
 ROWS_AT_ONCE = 250  # draws at a time, so that memory stays small
 POOLED = "all"
 
@@ -125,7 +126,7 @@ def tails(
 def judge(
     table: Table, found: list[Rows], masks: Mapping[str, Scores], weights: np.ndarray, seed: int
 ) -> dict[str, Any]:
-    """By algorithm, and "all" of them together, each mask's cold tail and its difference from the operational one.
+    """By algorithm, and "all" of them together, each mask's cold tail and its difference from each of REFERENCES.
 
     masks: by name the scores of all of the table's rows, one array a seed. "all" adds up rows that were kept at equal
     coverage within their algorithm.
@@ -150,7 +151,11 @@ def _summary(parts: dict[str, np.ndarray], found: list[Rows], table: Table) -> d
     masks = {
         mask: {
             "cold": _rounded(estimate(values, scenes)),
-            "minus_operational": _rounded(estimate(values - share[OPERATIONAL], scenes)),
+            **{
+                f"minus {other}": _rounded(estimate(values - share[other], scenes))
+                for other in REFERENCES
+                if other in share
+            },
         }
         for mask, values in share.items()
     }

@@ -257,8 +257,8 @@ def test_cold_tails_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (part["rows"], part["kept"], part["scenes"]) == (20, 10, 20)
         assert part["masks"][sst.OPERATIONAL]["cold"]["value"] == 0.2
         assert part["masks"]["best"]["cold"]["value"] == 0.0
-        assert part["masks"]["best"]["minus_operational"]["value"] == -0.2
-        assert part["masks"]["best"]["minus_operational"]["low"] < -0.2
+        assert part["masks"]["best"][f"minus {sst.OPERATIONAL}"]["value"] == -0.2
+        assert part["masks"]["best"][f"minus {sst.OPERATIONAL}"]["low"] < -0.2
     assert sst.eligible(table, places, ~judged)[0].index.size == 0
 
 
