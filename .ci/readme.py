@@ -1,7 +1,7 @@
-"""Run every `sh` block of the README in a scratch folder that holds what the README says the user has.
+"""Run every `sh` and `python` block of the README in a scratch folder that holds what the README says the user has.
 
-The blocks run in order, each with `bash -e`, with the installed `python` first on the path, and with one epoch of a
-small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a
+The blocks run in order, `sh` ones with `bash -e`, with the installed `python` first on the path, and with one epoch of
+a small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a
 small simulated archive, shards in the original's layout, and where ../shared has one a Keras model that the original
 saved.
 """
@@ -17,14 +17,28 @@ from pathlib import Path
 import h5py
 
 ROOT = Path(__file__).resolve().parents[1]
+INTERPRETERS = {"sh": ("bash", "-ec"), "python": ("python", "-c")}
 REFERENCE = ROOT.parent / "shared" / "reference"
 
+CLOUDMASK = """\
+benchmark: CloudMask
+train_dir: published_hdf
+inference_dir: published_hdf
+model_file: mlcommons/cloudModel.h5
+output_dir: mlcommons
+log_file: cloudMask_Log
+mlperf_logfile: mlperf_cloudmask.log
+epochs: 1
+batch_size: 8
+train_split: 0.4
+"""
 
-def blocks(readme: Path) -> list[str]:
-    """The `sh` blocks, less their `make` and `git` lines."""
-    found = re.findall(r"^```sh\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
-    kept = ["\n".join(line for line in block.splitlines() if not line.startswith("make ")) for block in found]
-    return [block.replace("--epochs 30", "--epochs 1 --features 4") for block in kept if block.strip()]
+
+def blocks(readme: Path) -> list[tuple[str, str]]:
+    """Language and text of the blocks, `sh` ones less their `make` and `git` lines."""
+    found = re.findall(r"^```(sh|python)\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+    kept = [(language, re.sub(r"^make .*\n", "", text, flags=re.MULTILINE)) for language, text in found]
+    return [(language, text.replace("--epochs 30", "--epochs 1 --features 4")) for language, text in kept if text]
 
 
 def furnish(scratch: Path) -> None:
@@ -55,6 +69,7 @@ def furnish(scratch: Path) -> None:
         with h5py.File(path) as ours, h5py.File(copy, "w") as published:
             for name in ("bts", "rads", "refs", "bayes", "summary"):
                 published[name] = ours[name][...].astype("f8")
+    (scratch / "cloudMaskConfig.yaml").write_text(CLOUDMASK)
     if REFERENCE.exists():
         shutil.copy(REFERENCE / "keras_model_A.h5", scratch / "model.h5")
 
@@ -64,15 +79,15 @@ def main() -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     found = blocks(Path(sys.argv[1]))
     if not found:
-        sys.exit("no sh block found in the README")
+        sys.exit("no block found in the README")
     with tempfile.TemporaryDirectory() as name:
         furnish(Path(name))
-        for block in found:
+        for language, block in found:
             if "model.h5" in block and not REFERENCE.exists():
                 print("left out: needs a published model.h5, and ../shared is not here")
                 continue
             print(f"\n$ {block.rstrip()}", flush=True)
-            subprocess.run(["bash", "-ec", block], cwd=name, env=environment, check=True)
+            subprocess.run([*INTERPRETERS[language], block], cwd=name, env=environment, check=True)
     print(f"{len(found)} README blocks ran")
 
 
