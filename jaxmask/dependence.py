@@ -12,7 +12,7 @@ from jaxmask.matchup_groups import Group
 from jaxmask.matchups import MAX_ZENITH_DEG, RSD_PER_MAD, Table
 
 WIND_COLUMNS = ("wind_speed", "windspeed", "wind", "u10")
-"""Names under which tables hold wind speed in m/s, the first found counts."""
+"""Names under which tables hold wind speed in m/s; the first that holds numbers counts."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def known_axes(table: Table, samples: RowSamples) -> list[tuple[Axis, np.ndarray
     axes = [(LATITUDE, table["latitude_an"]), (ZENITH, table["satzan"])]
     if samples.local_hour is not None:
         axes.append((LOCAL_TIME, samples.local_hour))
-    wind = next((name for name in WIND_COLUMNS if name in table), None)
+    wind = next((name for name in WIND_COLUMNS if name in table and table[name].dtype.kind in "fiub"), None)
     if wind is not None:
         axes.append((WIND, table[wind]))
     return [(axis, np.asarray(values, np.float64)) for axis, values in axes]

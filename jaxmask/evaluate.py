@@ -16,6 +16,7 @@ from jaxmask.evaluation_warnings import common_line, remarks_of, warnings_of
 from jaxmask.judged import JudgedProduct
 from jaxmask.maskfile import find_masks, read_attributes
 from jaxmask.parts import part_finder
+from jaxmask.probability import ProbabilityFit
 from jaxmask.probability_file import read_fits
 from jaxmask.product_scores import Job, score_product
 from jaxmask.split import PARTS, recorded_split
@@ -23,7 +24,7 @@ from jaxmask.strata import ALL, meanings
 from jaxmask.tally import Stratum, Tallies, Tally, add_strata, empty
 from preprocess.command import Failure, finish, log, run, sort_out
 from preprocess.errors import UserError
-from preprocess.files import whole_file, write_json
+from preprocess.files import whole_file, writable_folder, write_json
 from preprocess.outcome import Outcome
 from preprocess.pool import map_items, one_line
 from preprocess.shard import find_shards
@@ -45,16 +46,18 @@ def main(config: EvaluateConfig) -> int:
     masks, shards = find_masks(config.predictions), {path.stem: path for path in find_shards(config.shards)}
     if config.truth is not None and not config.truth.is_dir():
         raise UserError(f"{config.truth}: no such folder; expected the truth/ of an archive of preprocess.simulate")
+    writable_folder(config.predictions)
+    fits = read_fits(config.model) if config.model else ()
     source = _calibration_source(config, [mask for mask in masks if mask.stem in shards])
     part, jobs = _jobs(config, masks, shards)
     products, totals, failures = _judge(config, jobs)
     if not products:
         raise UserError(f"none of {len(jobs)} masks could be judged; the first failed so: {failures[0].error}")
-    for line in warnings_of(products):
+    for line in warnings_of(products, truth_asked=config.truth is not None):
         log.warning("warning: %s", line)
     for line in remarks_of(products, len(masks) - len(jobs)):
         log.info("%s", line)
-    result = _result(config, products, totals, part)
+    result = _result(config, products, totals, part, fits)
     result["matchups"], lines = _matchups(config, masks)
     if source is not None:
         result["calibration"] = _calibrate(source, products, totals)
@@ -66,11 +69,17 @@ def main(config: EvaluateConfig) -> int:
     return finish(config, {"message": message, **result}, failures, config.predictions, FAILURES_NAME)
 
 
-def _result(config: EvaluateConfig, products: Sequence[JudgedProduct], totals: Totals, part: str) -> dict[str, Any]:
+def _result(
+    config: EvaluateConfig,
+    products: Sequence[JudgedProduct],
+    totals: Totals,
+    part: str,
+    fits: Sequence[ProbabilityFit],
+) -> dict[str, Any]:
     """What evaluation.json holds: of "all" products each known part's records, then those of all together."""
     summed = {ALL: empty()} | add_strata(list(totals.values()))
     known: dict[str, Tallies] = {name: totals[name] for name in PARTS if name in totals} if part == "all" else {}
-    line = common_line(products, read_fits(config.model) if config.model else ())
+    line = common_line(products, fits)
     return {
         "part": part,
         "cosmetic": config.cosmetic,

@@ -17,9 +17,13 @@ COMMON: dict[str, Callable[[JudgedProduct], Hashable]] = {
 }
 
 
-def warnings_of(products: Sequence[JudgedProduct]) -> list[str]:
-    """Why the figures may not say what they seem to: products that the model knew, masks that don't go together."""
+def warnings_of(products: Sequence[JudgedProduct], *, truth_asked: bool = False) -> list[str]:
+    """Why the figures may not say what they seem to: products that the model knew, masks that don't go together, and
+    if truth was asked for, products without it."""
     lines = []
+    without = [product for product in products if truth_asked and not product.with_truth]
+    if without:
+        lines.append(f"{len(without)} of {len(products)} products have no truth there, such as {without[0].product}")
     for seen, how in SEEN.items():
         found = [product for product in products if product.seen == seen]
         if found:

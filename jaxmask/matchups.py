@@ -173,37 +173,6 @@ def reference_numbers(
     }
 
 
-def statistics(
-    table: Table, decided: np.ndarray, clear: Mapping[str, np.ndarray | Mapping[str, np.ndarray]]
-) -> list[dict[str, Any]]:
-    """One record for each mask and algorithm: count, coverage, median and rsd in K.
-
-    decided: (N,) bool, rows at whose pixel every mask has a decision. clear: mask name -> rows (N,) bool that it calls
-    clear, or one such array for each algorithm's name. Coverage = count / eligible, eligible the rows of the algorithm
-    that pass all other filters.
-    """
-    records = []
-    for algorithm in ALGORITHMS:
-        eligible = quality_filter(table, algorithm) & decided
-        difference = differences(table, algorithm)
-        for mask, rows in clear.items():
-            kept = eligible & (rows if isinstance(rows, np.ndarray) else rows[algorithm.name])
-            median, rsd = median_and_rsd(difference[kept])
-            records.append(
-                {
-                    "mask": mask,
-                    "algorithm": algorithm.name,
-                    "time_of_day": algorithm.time_of_day,
-                    "count": int(kept.sum()),
-                    "eligible": int(eligible.sum()),
-                    "coverage": float(kept.sum() / eligible.sum()) if eligible.any() else None,
-                    "median": median,
-                    "rsd": rsd,
-                }
-            )
-    return records
-
-
 def _common_filter(table: Table, longitude_offset: np.ndarray) -> np.ndarray:
     return _place_filter(table, longitude_offset) & (table["quality_level"] == BEST_QUALITY_LEVEL)
 

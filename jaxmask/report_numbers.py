@@ -166,10 +166,13 @@ def statistics_of(sst: Record | None, evaluation: Record | None) -> tuple[Record
 def histogram_samples(
     matchups: Table, algorithm: Algorithm, threshold: float, bayes_threshold: float = BAYES_THRESHOLD
 ) -> tuple[Sample, ...]:
-    """Differences in K where Bayes and where the U-Net say clear, of the rows that the statistics use."""
+    """Differences in K where Bayes and where the U-Net say clear, of the rows that the statistics use at the
+    algorithm's own time of day."""
     eligible = quality_filter(matchups, algorithm)
     if "in_statistics" in matchups:
         eligible &= np.asarray(matchups["in_statistics"]) > 0
+    if "time_of_day" in matchups:
+        eligible &= np.asarray(matchups["time_of_day"]) == algorithm.time_of_day
     difference = differences(matchups, algorithm)
     clear = {
         "Bayes": bayes_clear(matchups, dual_view=algorithm.dual_view, threshold=bayes_threshold),

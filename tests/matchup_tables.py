@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from jaxmask.fair_masks import RowSamples
-from jaxmask.matchups import ALGORITHMS, bayes_clear
+from jaxmask.matchups import ALGORITHMS, bayes_clear, differences, median_and_rsd, quality_filter
 
 SST_COLUMN = {1: "sat_sst_0", 3: "sat_sst_1", 4: "sat_sst_2", 5: "sat_sst_3"}
 
@@ -58,3 +59,34 @@ def operational_masks(table: dict[str, np.ndarray]) -> dict[str, Any]:
     """What `statistics` needs for no mask at all and for the operational Bayes mask."""
     bayes = {a.name: bayes_clear(table, dual_view=a.dual_view) for a in ALGORITHMS}
     return {"none": np.ones(len(table["isst"]), bool), "bayes": bayes}
+
+
+def statistics(
+    table: dict[str, np.ndarray], decided: np.ndarray, clear: Mapping[str, np.ndarray | Mapping[str, np.ndarray]]
+) -> list[dict[str, Any]]:
+    """One record for each mask and algorithm: count, coverage, median and rsd in K.
+
+    decided: (N,) bool, rows at whose pixel every mask has a decision. clear: mask name -> rows (N,) bool that it calls
+    clear, or one such array for each algorithm's name. Coverage = count / eligible, eligible the rows of the algorithm
+    that pass all other filters.
+    """
+    records: list[dict[str, Any]] = []
+    for algorithm in ALGORITHMS:
+        eligible = quality_filter(table, algorithm) & decided
+        difference = differences(table, algorithm)
+        for mask, rows in clear.items():
+            kept = eligible & (rows if isinstance(rows, np.ndarray) else rows[algorithm.name])
+            median, rsd = median_and_rsd(difference[kept])
+            records.append(
+                {
+                    "mask": mask,
+                    "algorithm": algorithm.name,
+                    "time_of_day": algorithm.time_of_day,
+                    "count": int(kept.sum()),
+                    "eligible": int(eligible.sum()),
+                    "coverage": float(kept.sum() / eligible.sum()) if eligible.any() else None,
+                    "median": median,
+                    "rsd": rsd,
+                }
+            )
+    return records

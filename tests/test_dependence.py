@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from jaxmask.dependence import LATITUDE, LOCAL_TIME, WIND, ZENITH, Axis, bin_numbers, dependence_records
+from jaxmask.dependence import LATITUDE, LOCAL_TIME, WIND, ZENITH, Axis, bin_numbers, dependence_records, known_axes
 from jaxmask.matchup_groups import StatisticsSettings, make_groups
 from tests.matchup_tables import random_table, samples_of
 
@@ -48,3 +48,11 @@ def test_records_equal_pandas_groups(wind: str | None) -> None:
                     )
                     numbers = (record["median"], record["rsd"])
                     assert numbers == ((None, None) if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+def test_a_column_of_texts_is_no_wind_speed() -> None:
+    table = random_table(100, 2)
+    count = len(table["isst"])
+    table |= {"wind_speed": np.array(["calm"] * count), "wind": np.full(count, 3.0)}
+    axes = {axis.name: values for axis, values in known_axes(table, samples_of(table))}
+    np.testing.assert_array_equal(axes["wind_speed"], table["wind"])

@@ -23,6 +23,7 @@ from jaxmask.split import Split
 from jaxmask.strata import ALL
 from preprocess.command import run
 from preprocess.errors import UserError
+from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.scene import fit
 from preprocess.shard import write_shard
 from tests.judging import (
@@ -243,17 +244,25 @@ def matchup_table(path: Path) -> None:
 
 
 def test_matchups_under_the_truth(places: Path) -> None:
+    """By hand, the first 5 rows by day and the others by night, as the mask's flags say."""
     matchup_table(places / "m.csv")
-    flags = ("--truth", str(places / "truth"), "--matchups", str(places / "m.csv"), "--quiet")
-    assert evaluate(places, *flags) == 0
-    records = {r["algorithm"]: r for r in results(places)["matchups"]}
-    assert {r["mask"] for r in records.values()} == {"truth"}
-    cloud = truth_of()["cloud"][:, 3]
-    valid = mask_of(scene(0)).valid[:, 3]
-    clear = 0.1 * np.arange(HEIGHT)[valid & ~cloud]
-    assert (records["D2"]["count"], records["D2"]["eligible"]) == (len(clear), valid.sum())
-    assert records["D2"]["median"] == pytest.approx(np.median(clear))
-    assert records["N2"]["count"] == 0
+    flags = np.full((HEIGHT, WIDTH), CONFIDENCE_BITS["ocean"], np.uint16)
+    flags[:5] |= CONFIDENCE_BITS["day"]
+    write_mask(places / "out" / f"{product_name(0)}.h5", replace(mask_of(scene(0)), flags=flags))
+    told = ("--truth", str(places / "truth"), "--matchups", str(places / "m.csv"), "--quiet")
+    assert evaluate(places, *told) == 0
+    found = results(places)["matchups"]
+    assert {r["mask"] for r in found} == {"truth"}
+    records = {(r["algorithm"], r["time_of_day"]): r for r in found}
+    assert len(records) == len(found)
+    cloud, valid = truth_of()["cloud"][:, 3], mask_of(scene(0)).valid[:, 3]
+    for name, rows in (("day", np.arange(HEIGHT) < 5), ("night", np.arange(HEIGHT) >= 5)):
+        clear, record = 0.1 * np.arange(HEIGHT)[valid & ~cloud & rows], records["D2", name]
+        assert (record["count"], record["eligible"]) == (len(clear), (valid & rows).sum())
+        assert record["median"] == pytest.approx(np.median(clear))
+        assert record["warm_tail"] == pytest.approx(np.mean(clear > 1))
+        assert record["no_interval_because"] == "1 scenes with rows, fewer than 10"
+    assert records["N2", "day"]["count"] == 0
 
 
 def test_a_mask_of_the_raw_product_fits_its_padded_shard(tmp_path: Path) -> None:

@@ -129,6 +129,9 @@ def test_warnings_by_hand() -> None:
         "these masks are of more than one quantity (network's output or probability)",
         "these masks are of more than one buffer",
     ]
+    assert warnings_of([replace(judged(), with_truth=True), judged("B")], truth_asked=True) == [
+        "1 of 2 products have no truth there, such as B"
+    ]
 
 
 def test_remarks_by_hand() -> None:

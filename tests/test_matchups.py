@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxmask import matchups
-from tests.matchup_tables import SST_COLUMN, operational_masks, random_table
+from tests.matchup_tables import SST_COLUMN, operational_masks, random_table, statistics
 
 
 def row_passes(row: dict[str, float], *, oblique: bool) -> bool:
@@ -68,7 +68,7 @@ def test_statistics_equal_a_loop(seed: int) -> None:
     table = random_table(2000, seed)
     rng = np.random.default_rng(seed)
     decided, unet = rng.random(len(table["isst"])) < 0.8, rng.random(len(table["isst"])) < 0.5
-    records = matchups.statistics(table, decided, operational_masks(table) | {"unet": unet})
+    records = statistics(table, decided, operational_masks(table) | {"unet": unet})
     assert [(r["algorithm"], r["mask"]) for r in records] == [
         (algorithm, mask) for algorithm in ("N2", "N3", "D2", "D3") for mask in ("none", "bayes", "unet")
     ]
@@ -100,7 +100,7 @@ def test_nadir_rows_without_an_oblique_view_count_but_not_in_the_reference() -> 
     table |= {"quality_level": np.array([5]), "sst_algorithm_type": np.array([1]), "sat_sst_0": np.array([283.0])}
     table |= {"pcloudn": np.array([0.1]), "pcloudo": np.array([np.nan])}
     assert not matchups.reference_filter(table).any()
-    records = matchups.statistics(table, np.array([True]), operational_masks(table))
+    records = statistics(table, np.array([True]), operational_masks(table))
     counts = {(record["algorithm"], record["mask"]): record["count"] for record in records}
     assert counts["N2", "none"] == counts["N2", "bayes"] == 1
     assert sum(counts.values()) == 2
@@ -118,7 +118,7 @@ def test_longitudes_meet_across_the_date_line_except_in_the_reference() -> None:
 
 def test_nothing_left_gives_no_number() -> None:
     table = random_table(50, 0)
-    records = matchups.statistics(table, np.zeros(55, bool), operational_masks(table))
+    records = statistics(table, np.zeros(55, bool), operational_masks(table))
     assert {(r["count"], r["coverage"], r["median"], r["rsd"]) for r in records} == {(0, None, None, None)}
     numbers = matchups.reference_numbers(table, np.full(55, np.nan))
     assert (numbers["agreement"], numbers["bayes_median"], numbers["unet_RSD"]) == (None, None, None)
