@@ -37,7 +37,7 @@ class Study:
     products: int = 68
     archive_seed: int = 20
     held_out_seed: int = 21
-    labels: tuple[str, ...] = ("single_moderate", "any")
+    labels: tuple[str, ...] = ("single_moderate",)
     seeds: tuple[int, ...] = (1, 2, 3)
     epochs: int = 12
     features: int = 8
