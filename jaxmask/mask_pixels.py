@@ -80,13 +80,14 @@ def _field(path: Path, file: h5py.File, name: str, size: tuple[int, int]) -> h5p
 
 def _image(path: Path, data: h5py.Dataset, mapped: np.ndarray) -> np.ndarray:
     """The dataset as (H, W): of the map of its file where it lies there in one piece."""
-    shape = data.shape if data.ndim == 2 else data.shape[1:3]
-    offset = data.id.get_offset()  # None where the data are in chunks
-    if offset is None or data.external:
-        return np.asarray(data[()]).reshape(shape)
-    if offset + data.nbytes > mapped.size:
+    shape, dtype = data.shape, data.dtype
+    height, width = shape if len(shape) == 2 else shape[1:3]
+    offset = data.id.get_offset()  # None where the data are in chunks, or in another file
+    if offset is None:
+        return np.asarray(data[()]).reshape(height, width)
+    if offset + height * width * dtype.itemsize > mapped.size:
         raise UserError(f"{path} is cut short within '{data.name[1:]}'; remove it and run jaxmask.infer again")
-    return np.ndarray(shape, data.dtype, mapped, offset)
+    return np.ndarray((height, width), dtype, mapped, offset)
 
 
 def _text(value: Any) -> Any:

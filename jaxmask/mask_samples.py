@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxmask.fair_masks import RowSamples
-from jaxmask.granules import Stand, assign_masks
+from jaxmask.granules import assign_masks
 from jaxmask.image_points import inside_image, row_groups
 from jaxmask.mask_pixels import MaskPixels, map_mask
 from jaxmask.matchups import Table, pixel_indices, product_names
 from jaxmask.nearest_pixel import Located, nearest_pixels
 from jaxmask.pixel_decisions import CODES, DECIDED, REASONS, UNKNOWN, day_by_flags, day_by_sun, night_rows, undecided
-from jaxmask.place_offset import is_displaced, offset_lines, offset_summary
+from jaxmask.place_offset import offset_summary
+from jaxmask.sampling_notes import MADE, Made, warn_of_pixels, warn_of_stands
 from jaxmask.split import granule_of
 from jaxmask.sun import local_solar_hours, product_time_s
-from preprocess.command import Failure, log
+from jaxmask.threads import map_threads
+from preprocess.command import Failure
 from preprocess.errors import UserError
-from preprocess.pool import one_line
+from preprocess.outcome import Outcome
 
 Locate = Literal["index", "position"]
-Made = tuple[str, str, float]
-# What h5py raises of a damaged file, beside our own.
-MADE = ("model", "quantity", "threshold")
-UNREADABLE = (UserError, OSError, ValueError, TypeError, KeyError, RuntimeError)
+THREADS = 4  # hide the waiting for disks
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,25 @@ def sample_masks(
             f"no match-up names a mask: the table names {_example(names)}, {masks[0].parent} holds "
             f"{_example(np.array(sorted(paths)))}; run jaxmask.infer on the products that the table names"
         )
-    _tell_stands(stands)
+    warn_of_stands(stands)
     samples = _Samples(table, locate)
     used = sorted({mask for mask in assigned if mask is not None})
     number = {mask: index for index, mask in enumerate(used)}
     of_name = np.array([len(used) if mask is None else number[mask] for mask in assigned])
     own = np.array([mask == name for mask, name in zip(assigned, names, strict=True)])[of_row]
-    for index, members in row_groups(of_name[of_row], len(used)):
-        samples.read(paths[used[index]], members, own[members])
+    groups = row_groups(of_name[of_row], len(used))
+    jobs = [_Job(paths[used[index]], members, own[members]) for index, members in groups]
+    for outcome in map_threads(samples.read, jobs, THREADS):
+        samples.note(outcome)
     return samples.finish([str(name) for name in names], of_row, threshold)
+
+
+class _Job(NamedTuple):
+    """A mask, its rows (n,) int64, and which of them name it, (n,) bool: not another of its granule."""
+
+    path: Path
+    members: np.ndarray
+    own: np.ndarray
 
 
 class _Samples:
@@ -119,20 +128,13 @@ class _Samples:
         self.made: dict[Made, int] = {}
         self.failures: list[Failure] = []
 
-    def read(self, path: Path, members: np.ndarray, own: np.ndarray) -> None:
-        try:
-            pixels = map_mask(path)
-            by_position = self._by_position(path, pixels)
-        except UNREADABLE as error:
-            self.failures.append(Failure(path.name, one_line(error)))
-            self.reason[members] = CODES["mask_unreadable"]
-            return
-        self.located["position" if by_position else "index"] += 1
-        made = (pixels.model, pixels.quantity, pixels.threshold)
-        self.made[made] = self.made.get(made, 0) + 1
+    def read(self, job: _Job) -> tuple[str, Made]:
+        """Fill in the rows of one mask, which are no other's; by what its pixels were located, and how it was made."""
+        pixels, members = map_mask(job.path), job.members
+        by_position = self._by_position(job.path, pixels)
         index = self.index[0][members], self.index[1][members]
         indexed = inside_image(pixels.value, index)
-        rows = indexed & own
+        rows = indexed & job.own
         self.indexed[members[rows]] = pixels.value[index[0][rows], index[1][rows]]
         found = self._located(pixels, members, index)
         if found is not None:
@@ -140,6 +142,17 @@ class _Samples:
             self.away[:, members] = np.where(indexed, away, np.nan)
         at = (found.rows, found.columns) if by_position and found is not None else index
         self._decide(pixels, members, at, by_position=by_position)
+        return "position" if by_position else "index", (pixels.model, pixels.quantity, pixels.threshold)
+
+    def note(self, outcome: Outcome[_Job, tuple[str, Made]]) -> None:
+        """Count a mask that was read, or failed."""
+        if outcome.value is None:
+            self.failures.append(Failure(outcome.item.path.name, outcome.error or "unknown"))
+            self.reason[outcome.item.members] = CODES["mask_unreadable"]
+            return
+        how, made = outcome.value
+        self.located[how] += 1
+        self.made[made] = self.made.get(made, 0) + 1
 
     def _by_position(self, path: Path, pixels: MaskPixels) -> bool:
         if self.locate == "position" and not pixels.holds_positions:
@@ -180,7 +193,7 @@ class _Samples:
     def finish(self, names: Sequence[str], of_row: np.ndarray, threshold: float | None) -> MaskSamples:
         excluded = {reason: int((self.reason == code).sum()) for code, reason in enumerate(REASONS)}
         offset = offset_summary(*self.away)
-        _warn(excluded["outside_mask"], offset, list(self.made))
+        warn_of_pixels(excluded["outside_mask"], offset, list(self.made))
         time_s = np.array([product_time_s(name) for name in names])[of_row]
         night, told = night_rows(self.day, day_by_sun(time_s, *self.place), self.algorithm)
         granules = {name: number for number, name in enumerate(sorted({granule_of(name) for name in names}))}
@@ -200,38 +213,6 @@ class _Samples:
             made=[dict(zip(MADE, made, strict=True)) | {"masks": count} for made, count in sorted(self.made.items())],
             time_of_day=told,
             failures=tuple(self.failures),
-        )
-
-
-def _warn(outside: int, offset: dict[str, Any], made: list[Made]) -> None:
-    differing = [name for name, values in zip(MADE, zip(*made, strict=True), strict=False) if len(set(values)) > 1]
-    if differing:
-        log.warning("warning: these masks are of more than one %s; statistics mix them", " and ".join(differing))
-    if outside:
-        log.warning("warning: %d match-ups lie beyond their mask's pixels; excluded", outside)
-    if is_displaced(offset):
-        told = "".join(offset_lines(offset)).replace("  ", " ")
-        log.warning("warning: %s; --locate says which of the two counts", told)
-
-
-def _tell_stands(stands: Sequence[Stand]) -> None:
-    if not stands:
-        return
-    first = stands[0]
-    log.warning(
-        "warning: %d products without a mask are judged by one of the same sensing start that was processed otherwise, "
-        "such as %s by %s",
-        len(stands),
-        first.product,
-        first.mask,
-    )
-    several = [stand for stand in stands if stand.candidates > 1]
-    if several:
-        log.warning(
-            "warning: for %d of them there are several such masks; the last by name is taken, for %s of %d",
-            len(several),
-            several[0].product,
-            several[0].candidates,
         )
 
 

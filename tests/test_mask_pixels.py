@@ -45,10 +45,12 @@ def test_a_map_holds_what_was_written(tmp_path: Path) -> None:
     assert pixels.holds_positions
 
 
-@pytest.mark.parametrize("options", [{}, {"chunks": True}, {"compression": "gzip"}])
+@pytest.mark.parametrize("options", [{}, {"chunks": True}, {"compression": "gzip"}, {"external": "values.raw"}])
 def test_the_originals_files_and_other_layouts(tmp_path: Path, options: dict[str, object]) -> None:
     values = np.random.default_rng(2).random((1, HEIGHT, WIDTH, 1))
     with h5py.File(tmp_path / "M.h5", "w") as file:
+        if "external" in options:
+            options = {"external": str(tmp_path / "values.raw")}
         file.create_dataset("mask", data=values, **options)
     pixels = map_mask(tmp_path / "M.h5")
     np.testing.assert_array_equal(pixels.value, values[0, :, :, 0])
