@@ -21,6 +21,7 @@ from jaxmask.probability_file import store_fit
 from jaxmask.reliability import reliability
 from jaxmask.score_bins import CENTRES
 from preprocess.errors import UserError
+from preprocess.files import writable_folder
 
 PART = "validation"
 FEW_PRODUCTS = 10  # scenes differ by more than their pixels tell: with 3, a test part's error grew from 0.07 to 0.11
@@ -69,6 +70,7 @@ def calibration_source(folder: Path, masks: Sequence[Path]) -> Source:
         if read_attributes(mask).get("part") == "train":
             raise UserError(f"--calibrate: a model that made {mask} was trained on it; choose ensembles of one split")
     _check_model(folder, model, made, chosen[0])
+    writable_folder(folder)
     return Source(folder, model.positive_weight, made.model, made.flips, made.line)
 
 
@@ -156,15 +158,15 @@ def _made(mask: Path) -> _Made:
         raise UserError(f"--calibrate: {mask} doesn't say which model made it; predict it by jaxmask.infer")
     try:
         line = stored_line(found)
-    except KeyError:
+        return _Made(
+            model=str(found["model"]),
+            members=str(found.get("members", "")),
+            flips=bool(found.get("flips", False)),
+            buffer=int(found.get("buffer", 0)),
+            line=line,
+        )
+    except (KeyError, ValueError, TypeError):
         raise UserError(f"--calibrate: {mask} doesn't say how its P(cloud) was made; predict it anew") from None
-    return _Made(
-        model=str(found["model"]),
-        members=str(found.get("members", "")),
-        flips=bool(found.get("flips", False)),
-        buffer=int(found.get("buffer", 0)),
-        line=line,
-    )
 
 
 def _check_model(folder: Path, latest: Model, made: _Made, mask: Path) -> None:

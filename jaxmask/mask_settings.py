@@ -11,7 +11,7 @@ from jaxmask.ensemble import ensemble_digest
 from jaxmask.infer_config import InferConfig
 from jaxmask.maskfile import MASK_SUFFIX, read_attributes
 from jaxmask.model import Model
-from jaxmask.outputs import companions
+from jaxmask.outputs import companions, is_whole
 from jaxmask.probability import LogitLine, line_attributes, probability_line, theoretical_line
 from jaxmask.scene_source import info_json, is_shard, scene_name
 from preprocess.errors import UserError
@@ -84,7 +84,7 @@ def is_done(
             "choose another folder, or pass --overwrite to replace such masks"
         )
     wanted = (netcdf is not None, png)
-    complete = all(file.exists() for file, needed in zip(companions(path), wanted, strict=True) if needed)
+    complete = all(is_whole(file) for file, needed in zip(companions(path), wanted, strict=True) if needed)
     other_line = netcdf is not None and not line_attributes(netcdf).items() <= known.items()
     return not differing and complete and not other_line and not _is_outdated(scene, path, found)
 
@@ -93,8 +93,10 @@ def _defaults(found: dict[str, Any]) -> dict[str, Any]:
     """What a mask that we wrote before some setting existed has of it."""
     if VERSION_NAME not in found:
         return {}
-    of_probability = found.get("quantity") == "P"
-    return FORMERLY | (line_attributes(theoretical_line(found["positive_weight"])) if of_probability else {})
+    weight = found.get("positive_weight")
+    if found.get("quantity") != "P" or not isinstance(weight, float) or weight <= 0:
+        return FORMERLY
+    return FORMERLY | line_attributes(theoretical_line(weight))
 
 
 def _is_outdated(scene: Path, mask: Path, attributes: dict[str, Any]) -> bool:
@@ -102,9 +104,9 @@ def _is_outdated(scene: Path, mask: Path, attributes: dict[str, Any]) -> bool:
 
     A shard that lay there unchanged, by its inode's time, for long enough before the mask was written is not read.
     """
-    if not is_shard(scene) or scene.stat().st_ctime + SETTLED_S < mask.stat().st_mtime:
-        return False
     try:
+        if not is_shard(scene) or scene.stat().st_ctime + SETTLED_S < mask.stat().st_mtime:
+            return False
         return info_json(read_info(scene)) != attributes.get("product")
-    except UserError:
+    except (UserError, OSError):
         return False  # a shard that can't be read gives no better mask

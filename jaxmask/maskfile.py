@@ -18,6 +18,8 @@ PREDICTIONS_NAME = "sst_predictions.h5"
 DEFAULT_THRESHOLD = 0.5
 # What a mask may hold beside `mask` and `valid`, (H, W) each: where its pixels lie and what is known of them.
 PIXEL_FIELDS = {"latitude": np.float32, "longitude": np.float32, "flags": np.uint16, "measured": np.uint16}
+PLAIN = (str, bytes, int, float)  # of attributes
+DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises of damaged attributes
 
 
 @dataclass(frozen=True)
@@ -130,4 +132,16 @@ def mask_dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] |
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
+    """Plain values; UserError if they are damaged, or of other kinds than any mask has."""
+    try:
+        found = {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
+        others = [name for name, value in found.items() if not isinstance(value, PLAIN)]
+        if others:
+            raise TypeError(f"{others[0]} is no single number or text")
+        if not 0 < found.get("threshold", DEFAULT_THRESHOLD) < 1:
+            raise ValueError(f"its threshold must lie between 0 and 1; it is {found['threshold']}")
+    except DAMAGED as error:
+        raise UserError(
+            f"{file.filename}: what it says of itself can't be read ({error}); remove it and run jaxmask.infer again"
+        ) from error
+    return found

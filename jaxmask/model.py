@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from jaxmask.probability_file import read_fits
 from jaxmask.split import Split, recorded_split
 from jaxmask.tiles import PATCH_SIZE
 from jaxmask.unet import Params, structure
-from preprocess.compose import usual_regridding
+from preprocess.compose import CONVENTIONS, usual_regridding
 from preprocess.errors import UserError
 
 CONFIG = "config.json"
@@ -57,6 +58,7 @@ def load_model(path: Path, checkpoint: Which = "latest") -> Model:
     if not path.exists():
         raise UserError(f"{path}: no such model; expected a model folder of jaxmask.train or a Keras model.h5")
     features, params = read_keras_model(path)
+    _check_finite(path, params)
     return Model(
         graphdef=structure(features)[0],
         params=params,
@@ -87,10 +89,13 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
     try:
         features, split = int(config["features"]), recorded_split(config["split"])
         positive_weight = float(config["positive_weight"])
-        if features < 1 or not positive_weight > 0:
-            raise ValueError("features and positive_weight must be above 0")
+        if features < 1 or not 0 < positive_weight < math.inf:
+            raise ValueError("features and positive_weight must be above 0, and finite")
+        if config["convention"] not in CONVENTIONS:
+            raise ValueError(f"'convention' must be one of {', '.join(CONVENTIONS)}; found {config['convention']!r}")
         graphdef, shapes = structure(features)
         params = restore_params(folder / CHECKPOINTS_NAME, shapes, checkpoint)
+        _check_finite(folder, params)
         return Model(
             graphdef=graphdef,
             params=params,
@@ -105,11 +110,21 @@ def _from_folder(folder: Path, checkpoint: Which) -> Model:
             split=split,
             probability_fits=read_fits(folder),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{folder / CONFIG}: expected the record that jaxmask.train writes, found another "
             f"({type(error).__name__}: {error}); put it back as it was, or train again"
         ) from error
+
+
+def _check_finite(path: Path, params: Params) -> None:
+    for place, leaf in jax.tree.leaves_with_path(params):
+        if not np.isfinite(leaf).all():
+            raise UserError(
+                f"{path}: the parameters {jax.tree_util.keystr(place, simple=True, separator='/')} are not all finite, "
+                "as after a training that diverged, so every output would be NaN; take --checkpoint best, or train "
+                "again with a lower --learning-rate"
+            )
 
 
 def _read_config(path: Path) -> dict[str, Any]:

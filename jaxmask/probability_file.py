@@ -28,7 +28,7 @@ def read_fits(folder: Path) -> tuple[ProbabilityFit, ...]:
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']!r}, not {FORMAT!r}")
         return tuple(_fit(each) for each in record["fits"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path}: expected the record that jaxmask.evaluate --calibrate writes, found another "
             f"({type(error).__name__}: {error}); remove it, and calibrate again"

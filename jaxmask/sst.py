@@ -20,7 +20,7 @@ from jaxmask.resampling import REPLICATES
 from jaxmask.sst_files import write_predictions, write_statistics_csv
 from jaxmask.sst_lines import excluded_text, paired_lines, reference_lines, statistics_lines
 from preprocess.command import finish, log, run
-from preprocess.files import write_json
+from preprocess.files import writable_folder, write_json
 from preprocess.flags import Output, check
 
 STATISTICS_NAME = "sst.json"
@@ -69,6 +69,7 @@ def main(config: SstConfig) -> int:
     """Read table and masks, write the statistics, print them; returns the exit code."""
     table = read_table(config.matchups, REQUIRED_COLUMNS)
     masks = find_masks(config.predictions)
+    writable_folder(config.predictions)
     samples = sample_masks(table, masks, config.threshold, config.locate)
     results = judge(table, samples, config.settings) | {"threshold": config.threshold}
     kept = write_predictions(config.predictions / PREDICTIONS_NAME, table, samples, config.select)

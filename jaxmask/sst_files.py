@@ -68,5 +68,13 @@ def write_predictions(path: Path, table: Table, samples: MaskSamples, select: Se
     }
     frame = pd.DataFrame({name: values[keep] for name, values in (dict(table) | added).items()})
     with whole_file(path) as partial:
-        frame.to_hdf(partial, key=TABLE_KEY, mode="w", format="table", data_columns=True, index=False)
+        partial.write_bytes(_table_file(frame))
     return len(frame)
+
+
+def _table_file(frame: pd.DataFrame) -> bytes:
+    """The file's bytes, made in memory: of a full disk the HDF5 library tells nothing that could be understood."""
+    with pd.HDFStore("rows.h5", mode="w", driver="H5FD_CORE", driver_core_backing_store=0) as store:
+        store.put(TABLE_KEY, frame, format="table", data_columns=True, index=False, track_times=False)
+        image: bytes = store._handle.get_file_image()
+    return image

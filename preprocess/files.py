@@ -70,6 +70,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
 
 
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """Yield an empty hidden folder beside `path`, for files that are to be moved beside it together; then removed.
+
+    An error about a file in it names the file where it was to be.
+    """
+    with _workplace(path) as place:
+        stage = place / PARTIAL_NAME
+        stage.mkdir()
+        try:
+            yield stage
+        except UserError as error:
+            raise type(error)(str(error).replace(str(stage), str(path.parent))) from error
+        except OSError as error:
+            if error.errno is None or not str(error.filename).startswith(f"{stage}{os.sep}"):
+                raise
+            raise OSError(
+                error.errno, os.strerror(error.errno), str(path.parent / Path(error.filename).name)
+            ) from error
+
+
 def writable_folder(path: Path) -> Path:
     """Make `path`, clear what killed processes left in it; UserError if it can't be written."""
     try:
@@ -97,6 +118,11 @@ def clear_leftovers(folder: Path) -> None:
         with suppress(OSError):
             if _host(place) == socket.gethostname() or _is_idle(place):
                 _remove_if_free(place)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when what was renamed in `folder` is on disk."""
+    _sync(folder)
 
 
 def write_json(path: Path, value: Any) -> None:

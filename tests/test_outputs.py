@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +18,11 @@ from scipy import ndimage
 
 from jaxmask import infer, outputs, unet
 from jaxmask.maskfile import Mask, read_mask
-from jaxmask.outputs import companions, write_outputs
+from jaxmask.outputs import companions, is_whole, write_outputs
 from jaxmask.pixels import image
 from jaxmask.probability import LogitLine, ProbabilityFit
 from preprocess.colour import daylight, false_colour
+from preprocess.errors import UserError
 from preprocess.scene import Scene
 from preprocess.shard import read_shard
 from tests.run_folder import make_mask, make_scene
@@ -53,19 +57,71 @@ def test_what_is_given_is_written_and_what_is_not_is_removed(tmp_path: Path) -> 
     assert set(tmp_path.iterdir()) == {path}
 
 
-def test_the_mask_comes_last_and_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever ends it between two files: there is no mask beside which a file is missing, or of another mask."""
-    mask, scene, _ = finished()
+@pytest.mark.parametrize("broken", ["write_mask", "netcdf"])
+def test_what_cannot_be_written_leaves_the_earlier_mask(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a product without positions, loses nothing that was there; the error names the file to be."""
+    mask, scene, picture = finished()
     write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE)
     path = tmp_path / f"{mask.name}.h5"
+    before = {file: file.read_bytes() for file in (path, companions(path)[0])}
 
-    def fail(*arguments: object) -> None:
-        raise OSError("disk")
+    def full(place: Path, *arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(place))
 
-    monkeypatch.setattr(outputs, "write_mask", fail)
-    with pytest.raises(OSError, match="disk"):
-        write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE)
-    assert set(tmp_path.iterdir()) == {companions(path)[0]}
+    unplaced = mask
+    if broken == "netcdf":
+        unplaced, named = replace(mask, latitude=None), f"^{re.escape(str(companions(path)[0]))}: a netCDF file needs"
+    else:
+        monkeypatch.setattr(outputs, "write_mask", full)
+        named = f"No space left on device: '{re.escape(str(path))}'"
+    with pytest.raises((OSError, UserError), match=named):
+        write_outputs(tmp_path, unplaced, scene.info, probability=mask.probability, line=LINE, base=picture)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_the_mask_comes_last_and_goes_first(moved: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends it between two files: there is no mask beside which a file is missing, or of another mask."""
+    mask, scene, picture = finished()
+    path = tmp_path / f"{mask.name}.h5"
+    wanted = {"probability": mask.probability, "line": LINE, "base": picture}
+    write_outputs(tmp_path, mask, scene.info, **wanted)
+    left = [moved]
+    move = os.replace
+
+    def ended(source: Path, target: Path) -> None:
+        if target.parent == tmp_path:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr(outputs.os, "replace", ended)
+    with pytest.raises(KeyboardInterrupt):
+        write_outputs(tmp_path, mask, scene.info, **wanted)
+    assert not path.exists()
+    assert all(is_whole(file) for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_file_cut_short_is_not_whole(place: int, tmp_path: Path) -> None:
+    mask, scene, picture = finished()
+    write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, base=picture)
+    file = companions(tmp_path / f"{mask.name}.h5")[place]
+    data = file.read_bytes()
+    assert is_whole(file)
+    for length in (0, 5, len(data) // 2, len(data) - 1):
+        file.write_bytes(data[:length])
+        assert not is_whole(file), length
+    file.unlink()
+    assert not is_whole(file)
+    file.mkdir()
+    assert not is_whole(file)
+    with pytest.raises(IsADirectoryError, match=re.escape(file.name)):
+        write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, base=picture)
+    assert read_mask(tmp_path / f"{mask.name}.h5").name == mask.name, "the earlier mask stays"
 
 
 def test_the_quicklook_shows_the_buffered_mask(tmp_path: Path) -> None:
