@@ -13,7 +13,8 @@ NAME = "S3A_SL_1_RBT____20170315T113420_20170315T113720_20170315T135348_0179_015
 
 
 def at(*when: int) -> float:
-    return datetime(*when, tzinfo=UTC).timestamp()  # type: ignore[arg-type]
+    year, month, day, hour, minute, second = (*when, *(0,) * (6 - len(when)))
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.quick
