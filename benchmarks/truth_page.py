@@ -49,12 +49,12 @@ def _run(report: dict[str, Any]) -> str:
     minutes = sum(found["cpu_s"] for found in report["seconds"].values()) / SECONDS_A_MINUTE
     return (
         f"{on_what(report)}; {report['cores']} cores, {minutes:.0f} minutes of processor time (of each stage "
-        "its last start alone: what had been done before a kill, here the simulating, is not in it).\n\n"
+        "its last start alone: what was done before a kill is not in it).\n\n"
         f"    {report['command']}\n\n"
         f"{study['products']} small products simulated to train on (seed {study['archive_seed']}), {study['products']} "
         f"to judge on (seed {study['held_out_seed']}, shifted parameters), of which {report['scenes']} scenes count "
-        f"(labelled, one copy of each): {report['pixels']:,} pixels with S8 and S9 measured. U-Nets of {study['features']} "
-        f"features, {study['epochs']} epochs of patches of {study['patch_size']} x {study['patch_size']} (the outer "
+        f"(labelled, one copy of each): {report['pixels']:,} pixels with S8 and S9 measured. U-Nets of "
+        f"{study['features']} features, {study['epochs']} epochs of patches of {study['patch_size']} x {study['patch_size']} (the outer "
         f"{study['clip_offset']} pixels left out), batches of {study['batch_size']}, Adam from "
         f"{study['learning_rate']} down to 0 by half a cosine; seeds {', '.join(map(str, study['seeds']))}. "
         f"Intervals: 95 %, {report['replicates']:,} draws of scenes."
