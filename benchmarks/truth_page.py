@@ -54,7 +54,7 @@ def _run(report: dict[str, Any]) -> str:
         f"{study['products']} small products simulated to train on (seed {study['archive_seed']}), {study['products']} "
         f"to judge on (seed {study['held_out_seed']}, shifted parameters), of which {report['scenes']} scenes count "
         f"(labelled, one copy of each): {report['pixels']:,} pixels with S8 and S9 measured. U-Nets of "
-        f"{study['features']} features, {study['epochs']} epochs of patches of {study['patch_size']} x {study['patch_size']} "
+        f"{study['features']} features, {study['epochs']} epochs of patches of {study['patch_size']} pixels a side "
         f"(the outer {study['clip_offset']} pixels left out), batches of {study['batch_size']}, Adam from "
         f"{study['learning_rate']} down to 0 by half a cosine; seeds {', '.join(map(str, study['seeds']))}. "
         f"Intervals: 95 %, {report['replicates']:,} draws of scenes."
