@@ -22,8 +22,8 @@ class MaskPixels:
 
     value: the network's output, of any float type; valid: numbers, set where not 0, or None: valid wherever the value
     is finite; fields: those of PIXEL_FIELDS that are there; threshold: below it a pixel is clear; native: of the
-    product's own grid; rows, columns: how many of them are the product's, the rest being padding; model, quantity:
-    whose output it is, and whether that is q or P, "" where unknown.
+    product's own grid; rows, columns: how many of them are the product's, the rest being padding; model, quantity,
+    part: whose output it is, whether that is q or P, and of which part of the model's split, "" where unknown.
     """
 
     value: np.ndarray
@@ -35,6 +35,7 @@ class MaskPixels:
     columns: int
     model: str
     quantity: str
+    part: str
 
     @property
     def holds_positions(self) -> bool:
@@ -59,12 +60,13 @@ def map_mask(path: Path) -> MaskPixels:
             value=_image(path, mask, mapped),
             valid=None if valid is None else _image(path, valid, mapped),
             fields={name: _image(path, field, mapped) for name, field in fields.items()},
-            threshold=float(file.attrs.get("threshold", DEFAULT_THRESHOLD)),
+            threshold=_threshold(path, file),
             native=native,
             rows=min(height, int(file.attrs.get("rows", height))) if native else height,
             columns=min(width, int(file.attrs.get("columns", width))) if native else width,
             model=str(_text(file.attrs.get("model", ""))),
             quantity=str(_text(file.attrs.get("quantity", ""))),
+            part=str(_text(file.attrs.get("part", ""))),
         )
 
 
@@ -88,6 +90,15 @@ def _image(path: Path, data: h5py.Dataset, mapped: np.ndarray) -> np.ndarray:
     if offset + height * width * dtype.itemsize > mapped.size:
         raise UserError(f"{path} is cut short within '{data.name[1:]}'; remove it and run jaxmask.infer again")
     return np.ndarray((height, width), dtype, mapped, offset)
+
+
+def _threshold(path: Path, file: h5py.File) -> float:
+    found = float(file.attrs.get("threshold", DEFAULT_THRESHOLD))
+    if not 0 < found < 1:
+        raise UserError(
+            f"{path}: its threshold should lie between 0 and 1, found {found}; remove it and run jaxmask.infer again"
+        )
+    return found
 
 
 def _text(value: Any) -> Any:

@@ -39,8 +39,8 @@ class MaskSamples:
     none; night: (N,) bool; scene: (N,) int64, the number of its granule; local_hours: (N,) float64, local mean solar
     time, NaN where unknown. excluded: reason -> number of rows without a decision; offset: of the positions from the
     table's rows and columns, pixels; located: how many masks were read by what; made: how many are of which model,
-    quantity and threshold; time_of_day: how many rows were told to be of night or day by what; failures: masks that
-    could not be read.
+    quantity, threshold and part; time_of_day: how many rows were told to be of night or day by what; failures: masks
+    that could not be read.
     """
 
     value: np.ndarray
@@ -142,7 +142,7 @@ class _Samples:
             self.away[:, members] = np.where(indexed, away, np.nan)
         at = (found.rows, found.columns) if by_position and found is not None else index
         self._decide(pixels, members, at, by_position=by_position)
-        return "position" if by_position else "index", (pixels.model, pixels.quantity, pixels.threshold)
+        return "position" if by_position else "index", (pixels.model, pixels.quantity, pixels.threshold, pixels.part)
 
     def note(self, outcome: Outcome[_Job, tuple[str, Made]]) -> None:
         """Count a mask that was read, or failed."""

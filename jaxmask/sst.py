@@ -17,6 +17,7 @@ from jaxmask.matchup_table import read_table
 from jaxmask.matchups import BAYES_THRESHOLD, REQUIRED_COLUMNS, Select, Table, reference_numbers
 from jaxmask.place_offset import offset_lines
 from jaxmask.resampling import REPLICATES
+from jaxmask.sampling_notes import warn_of_seen
 from jaxmask.sst_files import write_predictions, write_statistics_csv
 from jaxmask.sst_lines import excluded_text, paired_lines, reference_lines, statistics_lines
 from preprocess.command import finish, log, run
@@ -71,6 +72,7 @@ def main(config: SstConfig) -> int:
     masks = find_masks(config.predictions)
     writable_folder(config.predictions)
     samples = sample_masks(table, masks, config.threshold, config.locate)
+    warn_of_seen(samples.made)
     results = judge(table, samples, config.settings) | {"threshold": config.threshold}
     kept = write_predictions(config.predictions / PREDICTIONS_NAME, table, samples, config.select)
     write_statistics_csv(config.predictions / TABLE_NAME, results)

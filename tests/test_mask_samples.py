@@ -14,6 +14,7 @@ from jaxmask.mask_samples import sample_masks
 from jaxmask.maskfile import Mask, find_masks, write_mask
 from jaxmask.pixel_decisions import CODES, DAY, DECIDED, NIGHT, UNKNOWN, day_by_flags, day_by_sun, night_rows, undecided
 from jaxmask.place_offset import is_displaced, offset_lines, offset_summary
+from jaxmask.sampling_notes import warn_of_seen
 from jaxmask.sun import product_time_s
 from preprocess.errors import UserError
 from preprocess.level1 import CONFIDENCE_BITS
@@ -154,12 +155,26 @@ def test_masks_of_two_runs_are_told(tmp_path: Path, caplog: pytest.LogCaptureFix
     write(tmp_path, other, attributes={"model": "cd", "quantity": "q", "threshold": 0.5})
     one, two = table(product(), [3], [4]), table(other, [3], [4])
     samples = sample_masks({name: np.concatenate([one[name], two[name]]) for name in one}, find_masks(tmp_path))
-    common = {"quantity": "q", "threshold": 0.5, "masks": 1}
+    common = {"quantity": "q", "threshold": 0.5, "part": "", "masks": 1}
     assert samples.made == [{"model": "ab"} | common, {"model": "cd"} | common]
     assert "these masks are of more than one model; statistics mix them" in caplog.text
     caplog.clear()
     sample_masks(one, find_masks(tmp_path))
     assert not caplog.text
+
+
+def test_products_that_the_model_was_trained_on_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = product(start="20170315T113720")
+    write(tmp_path, product(), attributes={"part": "train"})
+    write(tmp_path, other, attributes={"part": "test"})
+    one, two = table(product(), [3], [4]), table(other, [3], [4])
+    made = sample_masks({name: np.concatenate([one[name], two[name]]) for name in one}, find_masks(tmp_path)).made
+    assert [(record["part"], record["masks"]) for record in made] == [("test", 1), ("train", 1)]
+    assert not caplog.text, "parts differ, as they do of one run"
+    warn_of_seen(made[:1])
+    assert not caplog.text
+    warn_of_seen(made)
+    assert "trained on the products of 1 of these 2 masks" in caplog.text
 
 
 def test_a_mask_whose_attributes_are_damaged_is_a_failure(tmp_path: Path) -> None:
