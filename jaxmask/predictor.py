@@ -33,7 +33,9 @@ def open_predictor(config: InferConfig, models: Sequence[Model]) -> Predictor:
     network = open_networks(models, flips=config.flips, backend=config.backend, precision=config.precision)
     if config.tiling == "reference":
         return Predictor(partial(_reference_tiles, network.logits, config.crop), 1)
-    return Predictor(partial(_scenes, network.logits, config.max_pixels), config.batch_size * network.devices)
+    # OpenVINO takes one image after the other anyhow, and would compute those that only fill up a last batch.
+    at_once = config.batch_size * network.devices if config.backend == "jax" else 1
+    return Predictor(partial(_scenes, network.logits, config.max_pixels), at_once)
 
 
 def _scenes(logits: Logits, max_pixels: int | None, scenes: Sequence[SceneInput], images: np.ndarray) -> Any:

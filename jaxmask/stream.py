@@ -135,8 +135,9 @@ def _computed(compute: Callable[[], Any], batch: Sequence[Job], tally: Tally) ->
     """What it returns; None if it fails, which is then the failure of every scene of the batch."""
     try:
         return compute()
-    except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
-        memory = "; lower --batch-size, or cut scenes by --max-pixels" if "RESOURCE_EXHAUSTED" in str(error) else ""
+    except (jax.errors.JaxRuntimeError, RuntimeError, ValueError, MemoryError) as error:
+        scarce = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+        memory = "; lower --batch-size, or cut scenes by --max-pixels" if scarce else ""
         for job in batch:
             tally.fail(job.path, one_line(error) + memory)
         return None

@@ -154,6 +154,8 @@ def test_what_fails_is_named_and_the_rest_go_on() -> None:
     def start(given: Any, images: np.ndarray) -> Any:
         if images.shape[1] == 24:
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        if images.shape[1] == 32:
+            raise MemoryError
         return total(given, images)
 
     def write(found: SceneInput) -> None:
@@ -161,10 +163,11 @@ def test_what_fails_is_named_and_the_rest_go_on() -> None:
             raise PermissionError(errno.EACCES, "Permission denied", "NAME.h5")
 
     written, failures = streamed(
-        ["not HDF5", scene(1), scene(2, 24), scene(3), scene(4), scene(1), scene(6)], 1, start, write
+        ["not HDF5", scene(1), scene(2, 24), scene(3), scene(4), scene(1), scene(6), scene(7, 32)], 1, start, write
     )
     assert sorted(written) == [product_name(n) for n in (1, 3, 6)]
-    assert sorted(failures) == ["0", "2", "4", "5"]
+    assert sorted(failures) == ["0", "2", "4", "5", "7"]
+    assert failures["7"].endswith("lower --batch-size, or cut scenes by --max-pixels")
     assert failures["0"] == "not HDF5"
     assert failures["2"].endswith("Out of memory; lower --batch-size, or cut scenes by --max-pixels")
     assert failures["4"] == "NAME.h5: Permission denied; mend this and run again"
