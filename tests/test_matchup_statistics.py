@@ -16,7 +16,7 @@ from jaxmask.fair_masks import FairMask, RowSamples
 from jaxmask.matchup_groups import StatisticsSettings
 from jaxmask.matchup_statistics import match_up_statistics
 from jaxmask.resampling import multiplicities
-from tests.matchup_tables import SST_COLUMN, operational_masks, random_table, samples_of
+from tests.matchup_tables import SST_COLUMN, operational_masks, random_table, samples_of, statistics
 
 CODES = {"N2": 1, "N3": 3, "D2": 4, "D3": 5}
 TOLERANCE = 1e-6  # as asked of the point estimates; float64 sums differ by some 1e-13
@@ -112,7 +112,7 @@ def test_records_that_were_there_before_have_the_same_numbers() -> None:
     clear = operational_masks(table) | {"unet": samples.value < samples.threshold}
     day = replace(samples, night=np.zeros(len(samples.night), bool))
     night = replace(samples, night=~day.night)
-    before = matchups.statistics(table, samples.decided, clear)
+    before = statistics(table, samples.decided, clear)
     for record in before:
         here = day if record["time_of_day"] == "day" else night
         [found] = [
