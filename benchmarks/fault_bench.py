@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ EXTRACT, CONVERT = "extract", "convert"
 LONGEST_S = 600
 LAUNCH_IMPORTS = "import os, resource, signal, sys"
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
+HDF_SUFFIXES = (".hdf", ".h5", ".nc")
+WHEN = ("history",)  # attribute that tells the time of writing
 # What a shard says of how it was checked, beside what it is: a damaged manifest may change it, and nothing else.
 PROVENANCE = ("manifest_md5", "verified")
 
@@ -51,12 +53,22 @@ class Bench:
     flags: tuple[str, ...] = ("--workers", "2")
     expected: Digest = field(default_factory=dict)
     work_s: float = 0.0  # from the first sign of the output folder to the end
+    module: str = "preprocess"
+    before: tuple[str, ...] = ()  # words before the inputs
 
 
-def prepare(stage: str, inputs: Path, scratch: Path, flags: Sequence[str] = ("--workers", "2")) -> Bench:
+def prepare(
+    stage: str,
+    inputs: Path,
+    scratch: Path,
+    flags: Sequence[str] = ("--workers", "2"),
+    *,
+    module: str = "preprocess",
+    before: Sequence[str] = (),
+) -> Bench:
     """A Bench after one undisturbed run; raises RuntimeError if that fails."""
     scratch.mkdir(parents=True)
-    bench = Bench(stage, inputs, scratch, tuple(flags))
+    bench = Bench(stage, inputs, scratch, tuple(flags), module=module, before=tuple(before))
     with start(bench, scratch / "undisturbed") as process:
         wait_until_begun(process, scratch / "undisturbed")
         began = time.monotonic()
@@ -64,12 +76,13 @@ def prepare(stage: str, inputs: Path, scratch: Path, flags: Sequence[str] = ("--
     if process.returncode:
         raise RuntimeError(f"the undisturbed {stage} ended with {process.returncode}")
     work_s = time.monotonic() - began
-    return Bench(stage, inputs, scratch, tuple(flags), digest(scratch / "undisturbed"), work_s)
+    return replace(bench, expected=digest(scratch / "undisturbed"), work_s=work_s)
 
 
 def command(bench: Bench, output: Path, inputs: Path | None = None) -> list[str]:
     """The command line that the bench is about."""
-    return [sys.executable, "-m", f"preprocess.{bench.stage}", str(inputs or bench.inputs), str(output), *bench.flags]
+    words = [*bench.before, str(inputs or bench.inputs), str(output), *bench.flags]
+    return [sys.executable, "-m", f"{bench.module}.{bench.stage}", *words]
 
 
 def start(bench: Bench, output: Path, before: str = "") -> subprocess.Popen[str]:
@@ -95,7 +108,7 @@ def digest(folder: Path) -> Digest:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            found[name] = shard_digest(path) if path.suffix == ".hdf" else file_digest(path)
+            found[name] = shard_digest(path, WHEN) if path.suffix in HDF_SUFFIXES else file_digest(path)
     return found
 
 
@@ -190,5 +203,5 @@ def wrong_failures(bench: Bench, output: Path) -> Iterator[str]:
 
 
 def product_of(name: str) -> str:
-    """The product's name in an output's path: day/NAME.hdf or NAME.SEN3/file."""
-    return name.split("/")[1 if name.endswith(".hdf") else 0].split(".")[0]
+    """The product's name in an output's path: day/NAME.hdf, NAME.SEN3/file, NAME.h5 or NAME_cloud.nc."""
+    return name.split("/")[1 if name.endswith(".hdf") else 0].split(".")[0].removesuffix("_cloud")
