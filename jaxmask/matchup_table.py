@@ -26,7 +26,8 @@ def read_table(path: Path, required: Sequence[str] = ()) -> Columns:
     numbers in it.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a table of match-ups")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {found}; expected a table of match-ups, a file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: a table of match-ups should end in one of {', '.join(READERS)}")

@@ -19,6 +19,7 @@ from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
 from jaxmask.results_row import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
+from jaxmask.shares import PROCESSES_FAILURES
 from jaxmask.split import recorded_split
 from jaxmask.sst import FAILURES_NAME as SST_FAILURES_NAME
 from jaxmask.sst import STATISTICS_NAME
@@ -83,16 +84,17 @@ def _check_folder(places: Places) -> None:
 
 
 def _stage_failures(places: Places, attempt: Callable[..., Any]) -> Iterator[StageFailure]:
-    lists = {
-        "simulate": places.archive / FAILURES_NAME,
-        "extract": places.extracted / FAILURES_NAME,
-        "convert": places.hdf / FAILURES_NAME,
-        "train": places.model / FAILURES_NAME,
-        "infer": places.predictions / FAILURES_NAME,
-        "sst": places.predictions / SST_FAILURES_NAME,
-        "evaluate": places.predictions / EVALUATION_FAILURES_NAME,
-    }
-    for stage, path in lists.items():
+    lists = [
+        ("simulate", places.archive / FAILURES_NAME),
+        ("extract", places.extracted / FAILURES_NAME),
+        ("convert", places.hdf / FAILURES_NAME),
+        ("train", places.model / FAILURES_NAME),
+        ("infer", places.predictions / FAILURES_NAME),
+        *(("infer", path) for path in sorted(places.predictions.glob(PROCESSES_FAILURES))),
+        ("sst", places.predictions / SST_FAILURES_NAME),
+        ("evaluate", places.predictions / EVALUATION_FAILURES_NAME),
+    ]
+    for stage, path in lists:
         for entry in attempt(_read_list, path) or ():
             yield StageFailure(stage, str(entry.get("item", "?")), str(entry.get("error", "?")))
 

@@ -12,6 +12,7 @@ import jax
 from jaxmask.launch_choice import COORDINATOR, Launch, choose_launch
 from preprocess.command import FAILURES_NAME, log
 
+PROCESSES_FAILURES = "failures.*.json"  # of each of several processes
 NO_COORDINATOR = "none:0"  # nobody is asked: the processes share a list and a folder, nothing else
 
 
@@ -56,6 +57,6 @@ def clear_others(folder: Path, launch: Launch) -> None:
     if launch.process > 0:
         return
     living = {failures_name(Launch("flags", None, launch.processes, number)) for number in range(launch.processes)}
-    for path in (*folder.glob("failures.*.json"), folder / FAILURES_NAME):
+    for path in (*folder.glob(PROCESSES_FAILURES), folder / FAILURES_NAME):
         if path.name not in living and path.is_file():
             path.unlink(missing_ok=True)

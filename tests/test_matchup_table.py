@@ -213,6 +213,7 @@ def test_unfit_files_are_named(tmp_path: Path) -> None:
             read_table(path)
 
     refused(tmp_path / "no.h5", r"no\.h5: no such file")
+    refused(tmp_path, "a folder; expected a table of match-ups, a file")
     (tmp_path / "t.xls").touch()
     refused(tmp_path / "t.xls", r"should end in one of \.h5, \.hdf, \.hdf5, \.csv, \.parquet, \.nc")
     (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")

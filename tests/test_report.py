@@ -221,11 +221,13 @@ def test_failures_of_stages_are_shown_and_every_name_is_escaped(tmp_path: Path) 
     for stage in ("sst", "evaluation"):
         listed = [{"item": f"of {stage}", "error": "cut short"}]
         (folder / "predictions" / f"{stage}_failures.json").write_text(json.dumps(listed))
+    (folder / "predictions" / "failures.1.json").write_text(json.dumps([{"item": "another's", "error": "cut short"}]))
     assert main(ReportConfig(folder)) == EXIT_DONE, "the stage's failure, not the report's"
     html = (folder / "report.html").read_text()
     assert "<script" not in html
     words = Page(html).words
     assert "extract <script>alert(1)</script>.zip no such file & more" in words
+    assert "infer another's cut short" in words
     assert "sst of sst cut short" in words
     assert "evaluate of evaluation cut short" in words
     assert "Cloud masks of run <b>&" in words
