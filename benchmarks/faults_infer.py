@@ -40,7 +40,6 @@ from fault_bench import (
     rerun,
     start,
     temporary,
-    wait_until_begun,
     wrong_outputs,
 )  # fmt: skip
 from faults import report
