@@ -26,7 +26,7 @@ EXTRACT, CONVERT = "extract", "convert"
 LONGEST_S = 600
 LAUNCH_IMPORTS = "import os, resource, signal, sys"
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
-HDF_SUFFIXES = (".hdf", ".h5", ".nc")
+OUR_HDF = (".hdf", ".h5", "_cloud.nc")  # and not the .nc files of products, which are copied
 WHEN = ("history",)  # attribute that tells the time of writing
 # What a shard says of how it was checked, beside what it is: a damaged manifest may change it, and nothing else.
 PROVENANCE = ("manifest_md5", "verified")
@@ -108,7 +108,7 @@ def digest(folder: Path) -> Digest:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            found[name] = shard_digest(path, WHEN) if path.suffix in HDF_SUFFIXES else file_digest(path)
+            found[name] = shard_digest(path, WHEN) if name.endswith(OUR_HDF) else file_digest(path)
     return found
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import backends_table
 import cpu_table
+import faults_table
 import gpu_table
 import infer_table
 import measure
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     conversion = json.loads((options.measured / "conversion.json").read_text())
     further = {
         name: read(options.measured / f"{name}.json")
-        for name in ("backends", "cpu", "gpu", "inference", "input", "sst", "training_scaling", "truth")
+        for name in ("backends", "cpu", "faults_infer", "gpu", "inference", "input", "sst", "training_scaling", "truth")
     }
     texts = {
         "conversion": conversion_table(conversion),
@@ -67,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         "growth": growth_table(json.loads((options.measured / "growth.json").read_text())),
         "backends": backends_table.text(further["backends"]),
         "cpu": cpu_table.text(further["cpu"]),
+        "faults": faults_table.text(further["faults_infer"]),
         "gpu": gpu_table.text(further["gpu"]),
         "inference": infer_table.text(further["inference"]),
         "sst": sst_table.text(further["sst"]),
