@@ -18,7 +18,7 @@ PREDICTIONS_NAME = "sst_predictions.h5"
 DEFAULT_THRESHOLD = 0.5
 # What a mask may hold beside `mask` and `valid`, (H, W) each: where its pixels lie and what is known of them.
 PIXEL_FIELDS = {"latitude": np.float32, "longitude": np.float32, "flags": np.uint16, "measured": np.uint16}
-PLAIN = (str, bytes, int, float)  # of attributes
+PLAIN = (str, int, float)  # of attributes
 DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises of damaged attributes
 
 
@@ -64,7 +64,12 @@ def write_mask(path: Path, mask: Mask) -> None:
         for name, dtype in PIXEL_FIELDS.items():
             if (values := getattr(mask, name)) is not None:
                 file[name] = values.astype(dtype)
-        file.attrs.update(mask.attributes)
+        for name, value in mask.attributes.items():
+            if isinstance(value, str):  # of fixed length, as only such lie where HDF5 keeps a checksum
+                text = value.encode()
+                file.attrs.create(name, text, dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+            else:
+                file.attrs[name] = value
 
 
 def read_mask(path: Path) -> Mask:
@@ -134,7 +139,7 @@ def mask_dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] |
 def _attributes(file: h5py.File) -> dict[str, Any]:
     """Plain values; UserError if they are damaged, or of other kinds than any mask has."""
     try:
-        found = {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
+        found = {name: _plain(value) for name, value in file.attrs.items()}
         others = [name for name, value in found.items() if not isinstance(value, PLAIN)]
         if others:
             raise TypeError(f"{others[0]} is no single number or text")
@@ -145,3 +150,8 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
             f"{file.filename}: what it says of itself can't be read ({error}); remove it and run jaxmask.infer again"
         ) from error
     return found
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain.decode() if isinstance(plain, bytes) else plain

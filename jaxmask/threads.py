@@ -48,6 +48,7 @@ class WriteBehind(Generic[Item, T]):
         self._work = work
         self._given: queue.Queue[tuple[Item, T] | None] = queue.Queue(depth)
         self._unwanted = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="write behind")
 
     def __enter__(self) -> WriteBehind[Item, T]:
@@ -59,18 +60,31 @@ class WriteBehind(Generic[Item, T]):
     ) -> None:
         if error is not None:
             self._unwanted.set()
-        self._given.put(None)
+        try:
+            self._end()
+        except BaseException:  # a signal
+            self._unwanted.set()
+            self._end()
+            raise
         self._thread.join()
+
+    def _end(self) -> None:
+        # Not by joining: a join that is interrupted makes Python 3.11 forget the thread, and end without it.
+        self._given.put(None)
+        self._ended.wait()
 
     def give(self, item: Item, load: T) -> None:
         """Hand over the load of one item, which is let go when it is done; waits while `depth` others wait."""
         self._given.put((item, load))
 
     def _run(self) -> None:
-        while (given := self._given.get()) is not None:
-            if not self._unwanted.is_set():
-                self.outcomes.append(self._outcome(*given))
-            del given
+        try:
+            while (given := self._given.get()) is not None:
+                if not self._unwanted.is_set():
+                    self.outcomes.append(self._outcome(*given))
+                del given
+        finally:
+            self._ended.set()
 
     def _outcome(self, item: Item, load: T) -> Outcome[Item, None]:
         if self.disk_full is not None:

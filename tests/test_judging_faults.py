@@ -117,6 +117,22 @@ def test_a_damaged_mask_is_named_and_made_anew(
     np.testing.assert_array_equal(read_mask(mask).probability, undisturbed.probability)
 
 
+def test_an_empty_page_in_a_mask_is_told(predicted: Path, again: Path) -> None:
+    """HDF5 searches for ever for a text that it keeps elsewhere, if zeros are there: ours lie where it has sums."""
+    path = again / "out" / f"{product_name(0)}.h5"
+    data = path.read_bytes()
+    with h5py.File(path) as file:
+        names = [name for name, value in file.attrs.items() if isinstance(value, bytes | str)]
+        assert {"model", "product", "quantity"} <= set(names)
+        assert not any(file.attrs.get_id(name).get_type().is_variable_str() for name in names)
+    assert b"GCOL" not in data
+    at = data.index(b"digest1")
+    path.write_bytes(data[:at] + bytes(64) + data[at + 64 :])
+    with pytest.raises(UserError, match="what it says of itself can't be read"):
+        read_attributes(path)
+    assert read_attributes(predicted / "out" / path.name)["model"] == "digest1"
+
+
 def test_companions_cut_short_are_made_anew(again: Path) -> None:
     netcdf, picture = companions(again / "out" / f"{product_name(0)}.h5")
     other = companions(again / "out" / f"{product_name(1)}.h5")[0].stat().st_mtime_ns

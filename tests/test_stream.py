@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,6 +132,33 @@ def streamed(
     ]
     tally = stream(paths, iter(outcomes), Predictor(start, batch), keep)
     return written, {failure.item: failure.error for failure in tally.failures}
+
+
+def test_a_signal_at_the_end_waits_for_what_is_in_work_and_drops_the_rest() -> None:
+    """Python 3.11 forgets a thread whose join is interrupted, and the process would end in the midst of its file."""
+    begun, done = threading.Event(), []
+
+    class SignalledError(Exception):
+        pass
+
+    def work(number: int) -> None:
+        begun.set()
+        time.sleep(0.3)
+        done.append(number)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise SignalledError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(SignalledError), WriteBehind[str, int](work, 2) as writer:  # noqa: PT012
+            writer.give("a", 1)
+            writer.give("b", 2)
+            begun.wait()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert done == [1]
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.quick
