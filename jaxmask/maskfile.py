@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ DEFAULT_THRESHOLD = 0.5
 # What a mask may hold beside `mask` and `valid`, (H, W) each: where its pixels lie and what is known of them.
 PIXEL_FIELDS = {"latitude": np.float32, "longitude": np.float32, "flags": np.uint16, "measured": np.uint16}
 PLAIN = (str, int, float)  # of attributes
-DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises of damaged attributes
+DAMAGED = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py raises of a damaged file
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,15 @@ def _is_mask_name(path: Path) -> bool:
     return path.name != PREDICTIONS_NAME and not path.name.startswith(".")
 
 
-def opened_mask(path: Path) -> h5py.File:
-    """The mask file, open to be read; UserError naming it where it is missing or broken."""
+@contextmanager
+def opened_mask(path: Path) -> Iterator[h5py.File]:
+    """Yield the mask file, open to be read; UserError naming it where it is missing or broken, wherever that shows."""
     if not path.is_file():
         raise UserError(f"{path}: no such mask file")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DAMAGED as error:
         raise UserError(f"{path} is not a whole HDF5 file ({error}); remove it and run jaxmask.infer again") from error
 
 
@@ -137,18 +141,15 @@ def mask_dataset(path: Path, file: h5py.File, name: str, size: tuple[int, ...] |
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Plain values; UserError if they are damaged, or of other kinds than any mask has."""
-    try:
-        found = {name: _plain(value) for name, value in file.attrs.items()}
-        others = [name for name, value in found.items() if not isinstance(value, PLAIN)]
-        if others:
-            raise TypeError(f"{others[0]} is no single number or text")
-        if not 0 < found.get("threshold", DEFAULT_THRESHOLD) < 1:
-            raise ValueError(f"its threshold must lie between 0 and 1; it is {found['threshold']}")
-    except DAMAGED as error:
+    """Plain values; UserError if they are of other kinds than any mask has."""
+    found = {name: _plain(value) for name, value in file.attrs.items()}
+    others = [name for name, value in found.items() if not isinstance(value, PLAIN)]
+    threshold = found.get("threshold", DEFAULT_THRESHOLD)
+    if others or not isinstance(threshold, float) or not 0 < threshold < 1:
+        told = f"'{others[0]}' is no single number or text" if others else f"its threshold is {threshold}"
         raise UserError(
-            f"{file.filename}: what it says of itself can't be read ({error}); remove it and run jaxmask.infer again"
-        ) from error
+            f"{file.filename}: what it says of itself is no mask's ({told}); remove it and run jaxmask.infer again"
+        )
     return found
 
 

@@ -64,6 +64,13 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def flip_at(path: Path, signature: bytes, beyond: int) -> None:
+    """One bit of the first block of HDF5's that begins so: the root group's own record."""
+    data = bytearray(path.read_bytes())
+    data[data.index(signature) + beyond] ^= 1
+    path.write_bytes(data)
+
+
 def set_attribute(name: str, value: Any) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         with h5py.File(path, "r+") as file:
@@ -74,6 +81,7 @@ def set_attribute(name: str, value: Any) -> Callable[[Path], None]:
 
 DAMAGES = {
     "a flipped bit": flip,
+    "a flipped sum": lambda path: flip_at(path, b"OHDR", 14),
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:-9]),
     "no threshold": set_attribute("threshold", math.nan),
     "an array": set_attribute("threshold", [0.5, 0.5]),
@@ -128,7 +136,7 @@ def test_an_empty_page_in_a_mask_is_told(predicted: Path, again: Path) -> None:
     assert b"GCOL" not in data
     at = data.index(b"digest1")
     path.write_bytes(data[:at] + bytes(64) + data[at + 64 :])
-    with pytest.raises(UserError, match="what it says of itself can't be read"):
+    with pytest.raises(UserError, match="is not a whole HDF5 file"):
         read_attributes(path)
     assert read_attributes(predicted / "out" / path.name)["model"] == "digest1"
 
