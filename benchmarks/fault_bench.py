@@ -7,6 +7,7 @@ of an undisturbed run; no temporary file remains; the list of failures names the
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -55,6 +56,14 @@ class Bench:
     work_s: float = 0.0  # from the first sign of the output folder to the end
     module: str = "preprocess"
     before: tuple[str, ...] = ()  # words before the inputs
+
+
+def add_shared_flags(parser: argparse.ArgumentParser, products: int) -> None:
+    """The flags of every campaign; products: how many it simulates where it isn't told."""
+    parser.add_argument("--products", type=int, default=products, help="products of the simulated archive")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scratch", type=Path, help="where to work; by default the system's temporary folder")
+    parser.add_argument("--output", type=Path, help="file for the JSON that also goes to stdout")
 
 
 def prepare(

@@ -25,7 +25,7 @@ from typing import Any
 
 import fault_inputs
 import fault_trials
-from fault_bench import CONVERT, EXTRACT, Bench, Finding, prepare
+from fault_bench import CONVERT, EXTRACT, Bench, Finding, add_shared_flags, prepare
 
 from preprocess.cores import available_cores
 
@@ -88,10 +88,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=50, help="kills of each stage; of most other faults a fifth")
     parser.add_argument("--places", type=int, default=200, help="damaged places of each stage's inputs")
     parser.add_argument("--entries", type=int, default=4000, help="length of the longest list of mostly bad entries")
-    parser.add_argument("--products", type=int, default=4, help="products of the simulated archive")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scratch", type=Path, help="where to work; by default the system's temporary folder")
-    parser.add_argument("--output", type=Path, help="file for the JSON that also goes to stdout")
+    add_shared_flags(parser, products=4)
     arguments = parser.parse_args(argv)
     for name, least in (("rounds", 1), ("places", 1), ("entries", 100), ("products", 1)):
         if getattr(arguments, name) < least:

@@ -34,6 +34,7 @@ from fault_bench import (
     LONGEST_S,
     Bench,
     Finding,
+    add_shared_flags,
     crashed,
     file_digest,
     prepare,
@@ -204,10 +205,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30, help="of infer")
     parser.add_argument("--judged", type=int, default=10, help="kills of evaluate, and of sst")
     parser.add_argument("--others", type=int, default=3, help="trials of each other kind")
-    parser.add_argument("--products", type=int, default=6, help="products of the simulated archive")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scratch", type=Path, help="where to work; by default the system's temporary folder")
-    parser.add_argument("--output", type=Path, help="file for the JSON that also goes to stdout")
+    add_shared_flags(parser, products=6)
     return parser.parse_args(argv)
 
 

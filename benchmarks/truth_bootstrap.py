@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-REPLICATES = 2000
-LEAST_SCENES = 10
-LEVELS = (2.5, 97.5)  # per cent: 95 % between them (percentile interval, Efron 1979, Ann. Statist. 7, 1-26)
+from jaxmask.resampling import LEAST_SCENES, REPLICATES, interval
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,5 @@ def estimate(values: np.ndarray, scenes: int) -> Estimate:
     """Of values (R + 1,), the first being the estimate; `scenes`: those that hold anything of what is estimated."""
     if np.isnan(values[0]):
         return Estimate(None, None, None)
-    known = values[1:][np.isfinite(values[1:])]
-    if scenes < LEAST_SCENES or not known.size:
-        return Estimate(float(values[0]), None, None)
-    low, high = np.percentile(known, LEVELS)
-    return Estimate(float(values[0]), float(low), float(high))
+    found = interval(values[1:]) if scenes >= LEAST_SCENES else None
+    return Estimate(float(values[0]), *(found or (None, None)))

@@ -22,6 +22,7 @@ from jaxmask.cloudmask_run import (
     training_result,
 )
 from jaxmask.command_line import parse
+from jaxmask.config import global_batch_size
 from jaxmask.config_file import read_cloudmask, read_submission
 from jaxmask.devices import count_hosts
 from jaxmask.history import read_history
@@ -90,18 +91,19 @@ def main(config: MlcommonsConfig) -> int:
         if trained.code not in WENT_ON:
             said.abort(trained.code)
             return trained.code
+        model = load_model(wanted.model)  # by all processes: they wait for each other in it
         inferred = _infer(infer_config(config, wanted, training), wanted, shards)
         said.span("Inference", inferred.began_ms, inferred.ended_ms)
         if inferred.code not in WENT_ON:
             said.abort(inferred.code)
-        model = load_model(wanted.model)  # by all processes: they wait for each other in it
-        if inferred.code not in WENT_ON or not is_first():
+            return inferred.code
+        if not is_first():
             return inferred.code
         write_keras_model(wanted.model_file, model.features, model.params)
-        batch = training.global_batch_size or training.batch_size * training.accumulate * machine.devices
-        _append_lines(wanted, batch, hosts, machine.gpus, trained, inferred)
+        samples, batch = len(find_shards(wanted.train_dir)), global_batch_size(training, machine.devices)
+        _append_lines(wanted.log_file, samples, batch, hosts, machine.gpus, trained, inferred)
         said_of = {"bs": batch, "nodes": hosts, "gpus": machine.gpus}
-        result, failures = _judge(wanted, shards, inferred, said_of)
+        result, failures = _judge(wanted, shards, samples, inferred, said_of)
         said.end(result)
     write_json(wanted.output_dir / RESULT_NAME, result)
     summary = result | {"message": closing_message(wanted, result)}
@@ -165,21 +167,22 @@ def _infer(config: InferConfig, wanted: BenchmarkRun, shards: Sequence[Path]) ->
     return Part(code, made, seconds, began_ms, _milliseconds())
 
 
-def _append_lines(wanted: BenchmarkRun, batch: int, hosts: int, gpus: int, trained: Part, inferred: Part) -> None:
+def _append_lines(
+    log_file: Path, samples: int, batch: int, hosts: int, gpus: int, trained: Part, inferred: Part
+) -> None:
     """Write the benchmark's lines of what was done in this run, and not in one before it."""
     lines = []
     if trained.made > 0:
-        samples = len(find_shards(wanted.train_dir))
         lines.append(training_line(samples, trained.made, batch, hosts, gpus, trained.seconds))
     if inferred.made > 0:
         lines.append(inference_line(inferred.made, batch, hosts, gpus, inferred.seconds))
-    wanted.log_file.parent.mkdir(parents=True, exist_ok=True)
-    with wanted.log_file.open("a") as file:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("a") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 
 def _judge(
-    wanted: BenchmarkRun, shards: Sequence[Path], inferred: Part, said_of: dict[str, int]
+    wanted: BenchmarkRun, shards: Sequence[Path], samples: int, inferred: Part, said_of: dict[str, int]
 ) -> tuple[dict[str, Any], list[Failure]]:
     """Return the benchmark's result, with the agreement of all masks, and what could not be judged."""
     agreements, failures = [], []
@@ -191,7 +194,7 @@ def _judge(
     each = f"{inferred.seconds / inferred.made:.2f}" if inferred.made else None
     return {
         "name": "cloudmask",
-        "training": training_result(len(find_shards(wanted.train_dir)), read_history(wanted.model)),
+        "training": training_result(samples, read_history(wanted.model)),
         "inference": inference_result(agreements),
         "inference_analyze": {"number": inferred.made, **said_of, "time_per_inference": each},
     }, failures
