@@ -12,8 +12,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: setup demo test check quick lock clean
 
-ifneq ($(filter-out cuda12 cuda13 cluster export mlperf openvino parquet tensorboard xarray,$(EXTRA)),)
-$(error EXTRA must be cuda12, cuda13, cluster, export, mlperf, openvino, parquet, tensorboard or xarray; found $(EXTRA))
+ifneq ($(filter-out cuda12 cuda13 cluster docs export mlperf notebooks openvino parquet tensorboard xarray,$(EXTRA)),)
+$(error EXTRA must be cuda12, cuda13, cluster, docs, export, mlperf, notebooks, openvino, parquet, tensorboard or xarray; found $(EXTRA))
 endif
 
 setup: $(STAMP)
