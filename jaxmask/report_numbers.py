@@ -76,6 +76,14 @@ class Card:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Chart:
+    """An inline SVG and the sentence under it."""
+
+    svg: str
+    caption: str
+
+
 def number(value: float | None, digits: int, reason: str = "no data") -> Cell:
     """`value` with a fixed number of digits; where it is missing or not finite, a cell with the reason instead."""
     if value is None or not np.isfinite(value):

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jaxmask.figures import Line, curves, difference_histogram
-from jaxmask.matchups import BAYES_THRESHOLD
+from jaxmask.report_agreement import agreement_charts
 from jaxmask.report_cards import data_cards, score_cards, speed_cards, sst_cards
+from jaxmask.report_matchups import matchup_charts
 from jaxmask.report_numbers import (
-    DEFAULT_THRESHOLD,
-    PART_NAMES,
     Card,
     Cell,
+    Chart,
     Record,
     TableText,
     evaluation_tables,
-    histogram_algorithm,
-    histogram_samples,
     number,
-    share,
-    spoken,
     statistics_of,
     statistics_table,
 )
+from jaxmask.report_training import training_charts, training_table
 from jaxmask.run_record import Run, StageFailure
-
-
-@dataclass(frozen=True)
-class Chart:
-    """An inline SVG and the sentence under it."""
-
-    svg: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -70,9 +58,10 @@ class Page:
     stages: TableText
     training: tuple[Chart, ...]
     training_table: TableText | None
-    matchup_chart: Chart | None
+    matchup_charts: tuple[Chart, ...]
     matchup_table: TableText | None
     evaluation: tuple[TableText, ...]
+    evaluation_charts: tuple[Chart, ...]
     settings: TableText | None
     failures: tuple[StageFailure, ...]
     absent: dict[str, Absent]
@@ -89,9 +78,10 @@ def make_page(run: Run, scenes: tuple[SceneView, ...], colour_bar: str, unread: 
         stages=stages_table(run),
         training=training_charts(run.history),
         training_table=training_table(run.history[-1]) if run.history else None,
-        matchup_chart=matchup_chart(run, records),
+        matchup_charts=matchup_charts(run, records),
         matchup_table=statistics_table(records) if records else None,
         evaluation=evaluation_tables(run.evaluation) if run.evaluation else (),
+        evaluation_charts=agreement_charts(run.evaluation) if run.evaluation else (),
         settings=settings_table(run.config) if run.config else None,
         failures=(*run.failures, *unread),
         absent=absences(run),
@@ -117,57 +107,6 @@ def stages_table(run: Run) -> TableText:
     )
     cells = tuple((Cell(what), number(count, 0, "none here"), Cell(note)) for what, count, note in rows)
     return TableText("What the stages left", ("what", "how many", "of these"), cells)
-
-
-def training_charts(history: tuple[Record, ...]) -> tuple[Chart, ...]:
-    """Loss and accuracy by epoch, of each part there is."""
-    if not history:
-        return ()
-    epochs = [epoch["epoch"] for epoch in history]
-    charts = []
-    for key, label in (("loss", "loss, nats"), ("accuracy", "accuracy, share of pixels")):
-        lines = [
-            Line(name, [(epoch.get(part) or {}).get(key) for epoch in history])
-            for part, name in PART_NAMES.items()
-            if any(epoch.get(part) for epoch in history)
-        ]
-        first, last = spoken(number(lines[0].values[0], 3)), spoken(number(lines[0].values[-1], 3))
-        title = f"{key.capitalize()} by epoch, {epochs[0]} to {epochs[-1]}; on the training part from {first} to {last}"
-        charts.append(Chart(curves(f"training-{key}", title, epochs, lines, "epoch", label), title))
-    return tuple(charts)
-
-
-def training_table(epoch: Record) -> TableText:
-    """The last epoch's scores."""
-    names = ("loss", "accuracy", "precision", "recall", "f1", "iou")
-    rows = []
-    for part, name in PART_NAMES.items():
-        scores = epoch.get(part) or {}
-        if part == "validation" and not scores:
-            continue
-        why = "undefined" if scores else "no test part"
-        rows.append(
-            (Cell(name), number(scores.get("loss"), 3, why), *(share(scores.get(key), why) for key in names[1:]))
-        )
-    headings = ("part", "loss, nats", "accuracy, %", "precision, %", "recall, %", "F1, %", "IoU, %")
-    scored = "mean weighted cross entropy, and scores against the Bayes label, on patches less their border"
-    caption = f"Epoch {epoch['epoch']}: {scored}"
-    return TableText(caption, headings, tuple(rows))
-
-
-def matchup_chart(run: Run, records: tuple[Record, ...]) -> Chart | None:
-    """Satellite minus buoy where Bayes and where the U-Net say clear."""
-    algorithm = histogram_algorithm(records)
-    if run.matchups is None or algorithm is None:
-        return None
-    judged = run.sst or {}
-    threshold = judged.get("threshold") or run.mask_attributes.get("threshold", DEFAULT_THRESHOLD)
-    bayes_threshold = judged.get("bayes_threshold", BAYES_THRESHOLD)
-    samples = histogram_samples(run.matchups, algorithm, threshold, bayes_threshold)
-    what = f"Satellite ({algorithm.name}, {algorithm.time_of_day}) minus buoy temperature"
-    title = f"{what}. A tail to the left is missed cloud."
-    svg = difference_histogram("matchups", title, samples, "satellite minus buoy, K")
-    return Chart(svg, title)
 
 
 def settings_table(config: Record) -> TableText:

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxmask import panels
-from jaxmask.maskfile import read_mask
 from jaxmask.panels import PANEL_TITLES, ScenePictures
 from jaxmask.report_numbers import Record, share, spoken
 from jaxmask.report_page import Panel, SceneView
 from jaxmask.run_record import Run
-from preprocess.colour import daylight, false_colour, shrink
+from jaxmask.seen_scene import SeenScene, read_seen_scene
+from preprocess.colour import shrink
 from preprocess.level1 import CONFIDENCE_BITS
-from preprocess.scene import Scene
-from preprocess.shard import read_shard, read_window
+from preprocess.shard import read_window
 
 PANEL_PIXELS = 640
 DARK_SHARE = 0.01
@@ -85,19 +84,14 @@ def _at_night(name: str, sunlit: Mapping[str, float]) -> bool:
 
 def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[SceneView, ScenePictures]:
     """Read one product and its mask and draw what both of them cover; they share pixel (0, 0)."""
-    scene, mask = read_shard(shard), read_mask(mask_path)
-    height, width = (min(sizes) for sizes in zip(scene.refs.shape[:2], mask.probability.shape, strict=True))
-    window = (slice(height), slice(width))
-    valid = scene.valid[window][..., 0] > 0
-    base = false_colour(scene.refs[window], scene.bts[window], daylight(scene.refs[window]), valid)
-    label = scene.bayes[window][..., 0] > 0
-    label_valid = (scene.label_valid[window][..., 0] > 0) & scene.info.labelled
-    probability, known = mask.probability[window], mask.valid[window] & valid
-    pictures = panels.scene_panels(base, label, label_valid, probability, known, mask.threshold)
-    facts = _facts(scene, label, probability > mask.threshold, label_valid & known, known)
-    view = SceneView(scene.info.product, why, facts, _panels(pictures, number))
+    seen = read_seen_scene(shard, mask_path)
+    pictures = panels.scene_panels(
+        seen.base, seen.label, seen.label_valid, seen.probability, seen.valid, seen.threshold
+    )
+    facts = _facts(seen)
+    view = SceneView(seen.info.product, why, facts, _panels(pictures, number))
     remark = f"{why}: {dict(facts)['disagreement']}"
-    return view, ScenePictures(scene.info.product, remark, pictures)
+    return view, ScenePictures(seen.info.product, remark, pictures)
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -105,18 +99,17 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _facts(
-    scene: Scene,
-    label: NDArray[np.bool_],
-    cloud: NDArray[np.bool_],
-    compared: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-) -> tuple[tuple[str, str], ...]:
+def _facts(seen: SeenScene) -> tuple[tuple[str, str], ...]:
+    compared = seen.label_valid & seen.valid
+    differing = _per_cent(seen.label != seen.cloud, compared, "no label")
     return (
-        ("sensing start", scene.info.start_time),
-        ("cloud in the label", _per_cent(label, compared, "no label")),
-        ("cloud in the U-Net", _per_cent(cloud, known, "no valid pixel")),
-        ("disagreement", f"{_per_cent(label != cloud, compared, 'no label')} of {int(compared.sum()):,} pixels"),
+        ("sensing start", seen.info.start_time),
+        ("cloud in the label", _per_cent(seen.label, compared, "no label")),
+        ("cloud in the U-Net", _per_cent(seen.cloud, seen.valid, "no valid pixel")),
+        (
+            "disagreement",
+            f"{differing} of {int(compared.sum()):,} pixels",
+        ),
     )
 
 

@@ -10,10 +10,16 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import jax
 import pytest
 
 from preprocess.command import log
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -51,3 +57,12 @@ def real_product() -> Path:
 def complete_product_tool() -> Path:
     """The script that adds stand-ins for the real product's missing radiance files."""
     return _needs(SHARED / "tools" / "complete_product.py")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless, one for all the tests of a worker."""
+    from tests.browsing import chromium
+
+    with chromium() as opened:
+        yield opened
