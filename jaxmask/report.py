@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from tyro.conf import Positional, arg
 
 from jaxmask.colour import hexadecimal
 from jaxmask.figures import colour_bar
+from jaxmask.page import render_page
 from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, ScenePictures, quantity_name, wide_picture
 from jaxmask.report_inputs import read_run
 from jaxmask.report_numbers import DEFAULT_THRESHOLD
@@ -27,6 +26,7 @@ from preprocess.pool import one_line
 
 REPORT_NAME = "report.html"
 SCENES_NAME = "scenes.png"
+SCRIPTS: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,9 @@ def draw_scenes(record: Run) -> tuple[tuple[SceneView, ...], tuple[ScenePictures
 
 def render(page: Page) -> str:
     """The page as HTML, everything escaped but the charts that we drew."""
-    environment = Environment(
-        loader=PackageLoader("jaxmask"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     key = [(text, hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY]
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    template = environment.get_template(REPORT_NAME)
-    return template.render(page=page, key=key, bands=NIGHT_AND_DAY, written=written, version=version("jaxmask"))
+    return render_page(REPORT_NAME, SCRIPTS, page=page, key=key, bands=NIGHT_AND_DAY, written=written)
 
 
 def _bar(record: Run) -> str:
