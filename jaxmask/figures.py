@@ -11,30 +11,36 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from jaxmask.colour import BLUE, VERMILION, hexadecimal
+from jaxmask.colour import BLUE, GREEN, VERMILION, hexadecimal
 
 # Stand-ins that Matplotlib draws with; themed() puts the page's CSS variables, with a fallback, in their place.
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
-SERIES = ("#040404", "#050505")
+SERIES = ("#040404", "#050505", "#060606", "#070707")
+DEEP_PURPLE = "#b0568b"  # Okabe and Ito's is too pale for a line on white
 THEME = {
     INK: "var(--ink, #1b1f24)",
     MUTED: "var(--muted, #57606a)",
     GRID: "var(--line, #d8dee4)",
     SERIES[0]: f"var(--series-1, {hexadecimal(BLUE)})",
     SERIES[1]: f"var(--series-2, {hexadecimal(VERMILION)})",
+    SERIES[2]: f"var(--series-3, {hexadecimal(GREEN)})",
+    SERIES[3]: f"var(--series-4, {DEEP_PURPLE})",
 }
-LINE_STYLES = ("-", "--")
-MARKERS = ("o", "s")
+LINE_STYLES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D")
+MARK_DASHES = (0, (1.5, 2))
 CHART_INCHES = (4.5, 2.9)
+FONT_POINTS = 10.5  # 10.6 px where a chart is as wide as the text of a page of 360 px
 STYLE: Any = {
     "svg.fonttype": "none",
-    "font.size": 9.5,
+    "font.size": FONT_POINTS,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
@@ -51,7 +57,8 @@ STYLE: Any = {
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": FONT_POINTS,
+    "hatch.linewidth": 0.8,
 }
 
 BIN_K = 0.1
@@ -70,6 +77,14 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place on the x axis that deserves a line across, and its name for the legend."""
+
+    name: str
+    x: float
+
+
+@dataclass(frozen=True)
 class Sample:
     """One histogram: a name for the legend, and its values in K, (N,)."""
 
@@ -77,18 +92,43 @@ class Sample:
     differences_k: NDArray[np.floating]
 
 
-def curves(name: str, title: str, x: Sequence[float], lines: Sequence[Line], x_label: str, y_label: str) -> str:
-    """Up to two curves over whole-numbered x; as inline SVG. `name` makes ids unique; `title` is read to the blind."""
+def curves(
+    name: str,
+    title: str,
+    x: Sequence[float],
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    mark: Mark | None = None,
+    description: str = "",
+) -> str:
+    """Up to four curves over whole-numbered x; as inline SVG. `name` makes ids unique; `title` is read to the blind."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(CHART_INCHES, layout="constrained")
         axes = figure.add_subplot()
         for line, colour, style, marker in zip(lines, SERIES, LINE_STYLES, MARKERS, strict=False):
-            y = np.array([np.nan if value is None else value for value in line.values], np.float64)
-            axes.plot(x, y, style, color=colour, marker=marker, markersize=3.2, linewidth=1.6, label=line.name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+            axes.plot(x, floats(line.values), style, color=colour, marker=marker, **line_look(len(x)), label=line.name)
+        if mark is not None:
+            axes.axvline(mark.x, color=INK, linewidth=0.9, linestyle=MARK_DASHES, label=mark.name)
+        whole_numbered(axes)
         axes.set(xlabel=x_label, ylabel=y_label)
-        _legend_above(figure, columns=len(lines))
-        return themed(_svg(figure), name, title)
+        legend_above(figure, columns=2)
+        return themed(svg_of(figure), name, title, description)
+
+
+def floats(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """The values, (N,) float64, NaN for None: a gap in a line."""
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def line_look(points: int) -> dict[str, Any]:
+    """Width of a line, and markers on about 15 of its points however many there are."""
+    return {"linewidth": 1.6, "markersize": 3.4, "markevery": max(1, points // 15)}
+
+
+def whole_numbered(axes: Axes) -> None:
+    """Ticks of the x axis at whole numbers alone."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
 def difference_histogram(name: str, title: str, samples: Sequence[Sample], x_label: str) -> str:
@@ -107,8 +147,8 @@ def difference_histogram(name: str, title: str, samples: Sequence[Sample], x_lab
         axes.set(xlabel=x_label + (f" ({beyond} beyond the axis)" if beyond else ""), ylabel="match-ups per 0.1 K")
         axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        _legend_above(figure, columns=1)
-        return themed(_svg(figure), name, title)
+        legend_above(figure, columns=1)
+        return themed(svg_of(figure), name, title)
 
 
 def histogram_range_k(samples: Sequence[NDArray[np.floating]]) -> tuple[float, float]:
@@ -130,29 +170,35 @@ def colour_bar(name: str, title: str, label: str, threshold: float) -> str:
         bar.set_ticks(sorted({0.0, 0.25, 0.5, 0.75, 1.0} | {threshold}))
         bar.ax.axvline(threshold, color="white", linewidth=2.4)
         bar.ax.axvline(threshold, color="black", linewidth=1)
-        return themed(_svg(figure), name, title)
+        return themed(svg_of(figure), name, title)
 
 
-def themed(svg: str, name: str, title: str) -> str:
-    """Matplotlib's SVG made fit for a page that holds several: theme colours, unique ids, a name for screen readers."""
+def themed(svg: str, name: str, title: str, description: str = "") -> str:
+    """Matplotlib's SVG made fit for a page that holds several: theme colours, unique ids, a name for screen readers.
+
+    description: what the chart shows in numbers, read after the title; "" for none.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
     for stand_in, variable in THEME.items():
         svg = svg.replace(stand_in, variable)
-    opening = f'<svg role="img" aria-labelledby="{name}-title"'
-    svg = svg.replace("<svg", opening, 1)
+    told = f' aria-describedby="{name}-description"' if description else ""
+    svg = svg.replace("<svg", f'<svg role="img" aria-labelledby="{name}-title"{told}', 1)
     head = svg.index(">") + 1
-    return svg[:head] + f'<title id="{name}-title">{escape(title)}</title>' + svg[head:]
+    texts = f'<title id="{name}-title">{escape(title)}</title>'
+    texts += f'<desc id="{name}-description">{escape(description)}</desc>' if description else ""
+    return svg[:head] + texts + svg[head:]
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """The figure as Matplotlib writes it, without a date."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
-def _legend_above(figure: Figure, columns: int) -> None:
+def legend_above(figure: Figure, columns: int) -> None:
     """Outside the axes, where it can't hide data, however narrow the page."""
     figure.legend(loc="outside upper left", ncols=columns, borderaxespad=0.1, handlelength=2)
