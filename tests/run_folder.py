@@ -15,6 +15,7 @@ from jaxmask.maskfile import Mask, write_mask
 from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.scene import Scene, SceneInfo
 from preprocess.shard import write_shard
+from tests.run_evaluation import make_evaluation
 
 HEIGHT, WIDTH = 48, 72
 
@@ -115,47 +116,57 @@ def _epoch(epoch: int) -> dict[str, Any]:
         return {"loss": 0.1 + 0.5 / epoch + shift, "accuracy": accuracy, "precision": accuracy, "recall": accuracy,
                 "f1": accuracy, "iou": accuracy - 0.1, "weight": 40000.0}  # fmt: skip
 
-    return {"epoch": epoch, "train": scores(0), "test": scores(0.02), "train_seconds": 10.0, "test_seconds": 1.2,
-            "train_patches": 64, "test_patches": 16, "patches_per_second": 6.4, "wait_share": 0.01}  # fmt: skip
+    return {"epoch": epoch, "train": scores(0), "validation": None, "test": scores(0.02),
+            "train_seconds": 10.0, "validation_seconds": None, "test_seconds": 1.2,
+            "train_patches": 64, "validation_patches": 0, "test_patches": 16,
+            "patches_per_second": 6.4, "wait_share": 0.01}  # fmt: skip
 
 
 def write_statistics(folder: Path, train: list[str], test: list[str]) -> None:
     """sst.json, sst_predictions.h5 and evaluation.json, in agreement with one another where it matters."""
     rows = matchup_rows()
     rows.to_hdf(folder / "sst_predictions.h5", key="data", mode="w", format="table", data_columns=True, index=False)
-    statistics = [_statistic(mask, "D2", "day", 240, 0.6, -0.15, 0.25) for mask in ("bayes", "unet", "none")]
-    statistics.append(_statistic("bayes", "N3", "night", 0, 0.0, None, None))
-    reference = {"bayes_median": -0.15, "bayes_RSD": 0.25, "unet_median": -0.15, "unet_RSD": 0.25, "agreement": 0.9,
+    statistics = [
+        _statistic("bayes", "D2", "day", 240, 0.6, -0.15, 0.25),
+        _statistic("unet", "D2", "day", 250, 0.63, -0.16, 0.24),
+        _statistic("none", "D2", "day", 400, 1.0, -0.3, 0.6),
+        _statistic("bayes", "N3", "night", 0, 0.0, None, None, scenes=0),
+    ]
+    reference = {"bayes_median": -0.15, "bayes_RSD": 0.25, "unet_median": -0.16, "unet_RSD": 0.24, "agreement": 0.9,
                  "rows": 500, "rows_after_filters": 400}  # fmt: skip
-    (folder / "sst.json").write_text(json.dumps({"reference": reference, "statistics": statistics}))
-    records = [_record(mask, against, "test", stratum)
-               for mask, against in (("unet", "label"), ("unet", "truth"), ("bayes", "truth"))
-               for stratum in ("all", "day", "night", "sea", "land")]  # fmt: skip
-    products = [
-        {"product": name, "part": "train" if name in train else "test", "day": number % 3 != 2, "count": 3000,
-         "label_cloud_share": 0.5, "mask_cloud_share": 0.52, "disagreement": 0.01 * (number + 1)}
-        for number, name in enumerate(train + test)
-    ]  # fmt: skip
+    paired = [_pair("native", -0.01), _pair("equal_coverage", -0.012)]
+    sst = {"reference": reference, "statistics": statistics, "paired": paired}
+    (folder / "sst.json").write_text(json.dumps(sst))
     matchups = [_statistic("truth", "D2", "day", 250, 0.62, -0.16, 0.21)]
-    evaluation = {"records": records, "products": products, "matchups": matchups}
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    (folder / "evaluation.json").write_text(json.dumps(make_evaluation(train, test, matchups)))
 
 
 def _statistic(
-    mask: str, algorithm: str, time: str, count: int, coverage: float, median: float | None, rsd: float | None
+    mask: str,
+    algorithm: str,
+    time: str,
+    count: int,
+    coverage: float,
+    median: float | None,
+    rsd: float | None,
+    scenes: int = 12,
 ) -> dict[str, Any]:
-    return {"mask": mask, "algorithm": algorithm, "time_of_day": time, "count": count, "coverage": coverage,
-            "median": median, "rsd": rsd}  # fmt: skip
+    values = {"coverage": coverage, "median": median, "rsd": rsd}
+    return {"mask": mask, "algorithm": algorithm, "time_of_day": time, "count": count, **values,
+            "scenes": scenes, "eligible_scenes": scenes, **_intervals(values, 0.02, scenes)}  # fmt: skip
 
 
-def _record(mask: str, against: str, part: str, stratum: str) -> dict[str, Any]:
-    count = 0 if stratum == "land" else 9000
-    score = None if count == 0 else 0.87 if mask == "unet" else 0.84
-    word = "agreement" if against == "label" else "accuracy"
-    return {"mask": mask, "against": against, "part": part, "stratum": stratum, "count": count,
-            "true_positive": count // 2, "false_positive": count // 10, "false_negative": count // 10,
-            "true_negative": count // 4, word: score, "precision": score, "recall": score, "f1": score, "iou": score,
-            "majority": None if count == 0 else 0.58}  # fmt: skip
+def _pair(at: str, difference_k: float) -> dict[str, Any]:
+    differences = {"coverage": 0.03, "median": -0.01, "rsd": difference_k}
+    return {"mask": "unet", "minus": "bayes", "at": at, "algorithm": "D2", "time_of_day": "day", "eligible": 400,
+            "both": 230, "only_first": 20, "only_second": 10, "differences": differences, "scenes": 12,
+            **_intervals(differences, 0.015, 12)}  # fmt: skip
+
+
+def _intervals(values: dict[str, Any], half: float, scenes: int) -> dict[str, Any]:
+    if scenes < 10:
+        return {"intervals": None, "no_interval_because": f"{scenes} scenes with rows, fewer than 10"}
+    return {"intervals": {name: [value - half, value + half] for name, value in values.items()}}
 
 
 def matchup_rows(count: int = 400) -> pd.DataFrame:
