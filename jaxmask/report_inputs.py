@@ -34,16 +34,20 @@ EPOCH_KEYS = {"train", "test", "train_seconds", "test_seconds", "patches_per_sec
 PRODUCT_KEYS = {"product", "part", "day", "disagreement"}
 
 
-def read_run(places: Places) -> Run:
-    """Read everything but the pixels; raises UserError if the run's folder is missing or holds nothing of a run."""
-    _check_folder(places)
+# What was read of a file, by which function, and when it had last changed; filled by read_run.
+Known = dict[tuple[Callable[..., Any], Path], tuple[tuple[int, int], Any]]
+
+
+def read_run(places: Places, known: Known | None = None) -> Run:
+    """Read everything but the pixels; of what is `known`, only files that have changed since."""
     unread: list[StageFailure] = []
+    remembered = {} if known is None else known
 
     def attempt(read: Callable[[Path], T], path: Path) -> T | None:
         if not path.exists():
             return None
         try:
-            return read(path)
+            return _read_if_new(read, path, remembered)
         except (UserError, OSError, ValueError, KeyError, TypeError) as error:
             text = " ".join(str(error).split())
             unread.append(StageFailure("report", str(path), text if isinstance(error, UserError) else _damaged(error)))
@@ -53,10 +57,11 @@ def read_run(places: Places) -> Run:
     infos = {name: info for name, path in shards.items() if (info := attempt(read_info, path)) is not None}
     found = attempt(find_masks, places.predictions) or ()
     masks = {path: attributes for path in found if (attributes := attempt(read_attributes, path)) is not None}
+    archived, extracted = _names(places.archive, "*.zip"), _names(places.extracted, "*.SEN3")
     return Run(
         places=places,
-        archived=_count(places.archive, "*.zip"),
-        extracted=_count(places.extracted, "*.SEN3"),
+        archived=None if archived is None else len(archived),
+        extracted=None if extracted is None else len(extracted),
         shards=shards,
         infos=infos,
         masks={path.stem: path for path in masks},
@@ -69,12 +74,30 @@ def read_run(places: Places) -> Run:
         matchups=attempt(_read_matchups, places.predictions / PREDICTIONS_NAME),
         failures=tuple(_stage_failures(places, attempt)),
         unread=tuple(unread),
+        products=(archived or frozenset()) | (extracted or frozenset()),
     )
 
 
-def _check_folder(places: Places) -> None:
+def _read_if_new(read: Callable[[Path], T], path: Path, known: Known) -> T:
+    if not path.is_file():
+        return read(path)
+    state = path.stat()
+    changed = (state.st_mtime_ns, state.st_size)
+    before = known.get((read, path))
+    if before is None or before[0] != changed:
+        known[read, path] = before = (changed, read(path))
+    value: T = before[1]
+    return value
+
+
+def check_folder(places: Places) -> None:
+    """Raise UserError if the run's folder is missing."""
     if not places.run.is_dir():
         raise UserError(f"{places.run}: no such folder; expected a run's, with {', '.join(FOLDERS)} in it")
+
+
+def check_run(places: Places) -> None:
+    """Raise UserError if the folder holds nothing of a run."""
     parts = (places.archive, places.extracted, places.hdf, places.model, places.predictions)
     if not any(part.is_dir() and any(part.iterdir()) for part in parts):
         raise UserError(
@@ -99,8 +122,9 @@ def _stage_failures(places: Places, attempt: Callable[..., Any]) -> Iterator[Sta
             yield StageFailure(stage, str(entry.get("item", "?")), str(entry.get("error", "?")))
 
 
-def _count(folder: Path, pattern: str) -> int | None:
-    return sum(1 for _ in folder.glob(pattern)) if folder.is_dir() else None
+def _names(folder: Path, pattern: str) -> frozenset[str] | None:
+    """The names of the products in a folder; None if there is none."""
+    return frozenset(path.name.partition(".")[0] for path in folder.glob(pattern)) if folder.is_dir() else None
 
 
 def _read_object(path: Path) -> Record:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from jaxmask.report_agreement import agreement_charts
 from jaxmask.report_cards import data_cards, score_cards, speed_cards, sst_cards
+from jaxmask.report_failures import FailureGroup, group_failures
 from jaxmask.report_matchups import matchup_charts
 from jaxmask.report_numbers import (
     Card,
@@ -18,6 +19,7 @@ from jaxmask.report_numbers import (
     statistics_of,
     statistics_table,
 )
+from jaxmask.report_products import ProductTable
 from jaxmask.report_training import training_charts, training_table
 from jaxmask.run_record import Run, StageFailure
 
@@ -50,6 +52,14 @@ class SceneView:
 
 
 @dataclass(frozen=True)
+class Live:
+    """How far a training is that the page follows; seconds until the page is looked at again, 0: never."""
+
+    text: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the template shows, in the order of the page."""
 
@@ -63,14 +73,23 @@ class Page:
     evaluation: tuple[TableText, ...]
     evaluation_charts: tuple[Chart, ...]
     settings: TableText | None
-    failures: tuple[StageFailure, ...]
+    failures: tuple[FailureGroup, ...]
     absent: dict[str, Absent]
+    products: ProductTable
     scenes: tuple[SceneView, ...] = field(default=())
     colour_bar: str = ""
+    live: Live | None = None
 
 
-def make_page(run: Run, scenes: tuple[SceneView, ...], colour_bar: str, unread: tuple[StageFailure, ...]) -> Page:
-    """Put the page together; `scenes` come ready drawn, `unread` are the files that could not be read."""
+def make_page(
+    run: Run,
+    products: ProductTable,
+    scenes: tuple[SceneView, ...],
+    colour_bar: str,
+    unread: tuple[StageFailure, ...],
+    live: Live | None = None,
+) -> Page:
+    """Put the page together; `products` and `scenes` come ready drawn, `unread` are files that could not be read."""
     records = statistics_of(run.sst, run.evaluation)
     return Page(
         name=run.places.run.resolve().name,
@@ -83,10 +102,12 @@ def make_page(run: Run, scenes: tuple[SceneView, ...], colour_bar: str, unread: 
         evaluation=evaluation_tables(run.evaluation) if run.evaluation else (),
         evaluation_charts=agreement_charts(run.evaluation) if run.evaluation else (),
         settings=settings_table(run.config) if run.config else None,
-        failures=(*run.failures, *unread),
+        failures=group_failures((*run.failures, *unread)),
         absent=absences(run),
+        products=products,
         scenes=scenes,
         colour_bar=colour_bar,
+        live=live,
     )
 
 

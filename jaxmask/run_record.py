@@ -55,3 +55,4 @@ class Run:
     matchups: Mapping[str, np.ndarray] | None  # columns (N,) of the rows with a mask
     failures: tuple[StageFailure, ...]  # of the stages
     unread: tuple[StageFailure, ...]  # of the reading
+    products: frozenset[str] = frozenset()  # names of what lies in archive and extracted

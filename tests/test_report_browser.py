@@ -17,7 +17,7 @@ from tests.run_folder import write_run
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run with every stage."""
     folder = write_run(tmp_path_factory.mktemp("browsed") / "run")
-    assert main(ReportConfig(folder)) == EXIT_DONE
+    assert main(ReportConfig(folder, workers=0)) == EXIT_DONE
     return folder / "report.html"
 
 

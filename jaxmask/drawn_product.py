@@ -1,0 +1,91 @@
+"""What the report's table shows of one product: a thumbnail, its light, cloud shares and disagreement."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jaxmask.colour import disagreement_colour
+from preprocess.colour import shrink
+from preprocess.level1 import CONFIDENCE_BITS
+from preprocess.scene import SceneInfo
+
+# Two pictures beside each other; some 5 kB, so that a thousand of them are a few MB of a page.
+HALF_COLUMNS, GAP_COLUMNS, WEBP_QUALITY = 128, 4, 60
+LIGHTS = ("day", "twilight", "night")
+
+
+@dataclass(frozen=True)
+class DrawnProduct:
+    """One product as the table shows it; shares 0..1 of `compared` pixels, None where there are none."""
+
+    product: str
+    start: str  # ISO 8601, UTC
+    light: str  # of LIGHTS
+    compared: int  # pixels that label and mask both know
+    label_share: float | None  # cloud
+    mask_share: float | None  # cloud; of all valid pixels where none is labelled
+    disagreement: float | None
+    thumbnail: bytes  # WebP
+
+
+def look_at(
+    info: SceneInfo,
+    base: NDArray[np.uint8],
+    label: NDArray[np.bool_],
+    label_valid: NDArray[np.bool_],
+    cloud: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    flags: NDArray[np.uint16],
+) -> DrawnProduct:
+    """Sum a product up. base: (H, W, 3) colours; the others (H, W): label, cloud: true for cloud, where *valid."""
+    compared = label_valid & valid
+    judged = compared if compared.any() else valid
+    return DrawnProduct(
+        product=info.product,
+        start=info.start_time,
+        light=light_of(flags),
+        compared=int(compared.sum()),
+        label_share=_share(label, compared),
+        mask_share=_share(cloud, judged),
+        disagreement=_share(label != cloud, compared),
+        thumbnail=thumbnail(base, label, cloud, compared, valid),
+    )
+
+
+def light_of(flags: NDArray[np.uint16]) -> str:
+    """What most pixels of a scene are by their flags: day, else twilight, else night. flags: (H, W) confidence_in."""
+    day = flags & CONFIDENCE_BITS["day"] > 0
+    twilight = (flags & CONFIDENCE_BITS["twilight"] > 0) & ~day
+    shares = (float(day.mean()), float(twilight.mean()))
+    counts = (*shares, 1 - sum(shares))
+    return LIGHTS[counts.index(max(counts))]
+
+
+def thumbnail(
+    base: NDArray[np.uint8],
+    label: NDArray[np.bool_],
+    cloud: NDArray[np.bool_],
+    compared: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+) -> bytes:
+    """False colour beside where label and mask say cloud, as WebP; beside the mask alone where nothing is compared."""
+    shown = compared if compared.any() else valid
+    told = label if compared.any() else cloud
+    halves = [shrink(picture, HALF_COLUMNS) for picture in (base, disagreement_colour(told, cloud, shown))]
+    height, width = halves[0].shape[:2]
+    picture = np.full((height, 2 * width + GAP_COLUMNS, 4), 0, np.uint8)
+    for half, left in zip(halves, (0, width + GAP_COLUMNS), strict=True):
+        picture[:, left : left + width, :3] = half
+        picture[:, left : left + width, 3] = 255
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "WEBP", quality=WEBP_QUALITY, method=4)
+    return stream.getvalue()
+
+
+def _share(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
+    return float(true[among].mean()) if among.any() else None
