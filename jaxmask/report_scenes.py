@@ -14,7 +14,8 @@ from jaxmask.panels import PANEL_TITLES, ScenePictures
 from jaxmask.report_numbers import Record, share, spoken
 from jaxmask.report_page import Panel, SceneView
 from jaxmask.run_record import Run
-from jaxmask.seen_scene import SeenScene, read_seen_scene
+from jaxmask.seen import SeenScene
+from jaxmask.seen_scene import read_seen_scene
 from preprocess.colour import shrink
 from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.shard import read_window
@@ -85,13 +86,18 @@ def _at_night(name: str, sunlit: Mapping[str, float]) -> bool:
 def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[SceneView, ScenePictures]:
     """Read one product and its mask and draw what both of them cover; they share pixel (0, 0)."""
     seen = read_seen_scene(shard, mask_path)
-    pictures = panels.scene_panels(
-        seen.base, seen.label, seen.label_valid, seen.probability, seen.valid, seen.threshold
-    )
-    facts = _facts(seen)
-    view = SceneView(seen.info.product, why, facts, _panels(pictures, number))
-    remark = f"{why}: {dict(facts)['disagreement']}"
-    return view, ScenePictures(seen.info.product, remark, pictures)
+    view = see_scene(seen, why, number)
+    remark = f"{why}: {dict(view.facts)['disagreement']}"
+    return view, ScenePictures(seen.info.product, remark, _pictures(seen))
+
+
+def see_scene(seen: SeenScene, why: str, number: int) -> SceneView:
+    """The scene as a page shows it; `number` tells it from the page's other scenes."""
+    return SceneView(seen.info.product, why, _facts(seen), _panels(_pictures(seen), number))
+
+
+def _pictures(seen: SeenScene) -> tuple[NDArray[np.uint8], ...]:
+    return panels.scene_panels(seen.base, seen.label, seen.label_valid, seen.probability, seen.valid, seen.threshold)
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -1,41 +1,15 @@
-"""Edge: one product and its mask on the pixels that both cover, ready to be shown: colours, label, values."""
+"""Edge: one product and its mask, read on the pixels that both cover, ready to be shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jaxmask.maskfile import read_mask
+from jaxmask.seen import SeenScene
 from preprocess.colour import daylight, false_colour
-from preprocess.scene import SceneInfo
 from preprocess.shard import read_shard
 
-
-@dataclass(frozen=True)
-class SeenScene:
-    """What a person can be shown of a product; arrays (H, W) unless said otherwise; only positions hold NaN."""
-
-    info: SceneInfo
-    base: NDArray[np.uint8]  # (H, W, 3), preprocess.colour.false_colour
-    refs: NDArray[np.float32]  # (H, W, 6), 1
-    bts: NDArray[np.float32]  # (H, W, 3), K
-    label: NDArray[np.bool_]  # cloud
-    label_valid: NDArray[np.bool_]  # where the label was computed
-    probability: NDArray[np.float32]  # the mask's value, 0 to 1
-    valid: NDArray[np.bool_]  # where scene and mask hold data
-    flags: NDArray[np.uint16]  # confidence_in
-    latitude: NDArray[np.float32]  # degrees north, NaN outside
-    longitude: NDArray[np.float32]  # degrees east, NaN outside
-    threshold: float
-    quantity: str  # "q" or "P"
-
-    @property
-    def cloud(self) -> NDArray[np.bool_]:
-        """Where the mask says cloud."""
-        return self.probability > self.threshold
+__all__ = ["SeenScene", "read_seen_scene"]
 
 
 def read_seen_scene(shard: Path, mask_path: Path) -> SeenScene:
@@ -50,6 +24,7 @@ def read_seen_scene(shard: Path, mask_path: Path) -> SeenScene:
         base=false_colour(refs, bts, daylight(refs), valid),
         refs=refs,
         bts=bts,
+        measured=scene.measured[window],
         label=scene.bayes[window][..., 0] > 0,
         label_valid=(scene.label_valid[window][..., 0] > 0) & scene.info.labelled,
         probability=mask.probability[window],
