@@ -1,0 +1,46 @@
+"""The documentation site: Sphinx, furo and MyST, built offline by `make docs`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "jaxmask"
+author = "the authors of jaxmask"
+copyright = "the authors of jaxmask, Apache-2.0"
+release = version = importlib.metadata.version("jaxmask")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "flag_reference",
+    "format_reference",
+    "adopted",
+]
+exclude_patterns = ["_ext"]
+nitpicky = True
+
+myst_enable_extensions = ["deflist", "colon_fence", "attrs_inline"]
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = f"jaxmask {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+# A blue of 4.5 : 1 and more on its background, and of the Okabe-Ito palette's hue.
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#005a8c", "color-brand-content": "#005a8c"},
+    "dark_css_variables": {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"},
+}
+pygments_style = "tango"
+pygments_dark_style = "github-dark"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
