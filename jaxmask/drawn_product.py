@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jaxmask.colour import disagreement_colour
+from jaxmask.seen import SeenScene
 from preprocess.colour import shrink
 from preprocess.level1 import CONFIDENCE_BITS
-from preprocess.scene import SceneInfo
 
 # Two pictures beside each other; some 5 kB, so that a thousand of them are a few MB of a page.
 HALF_COLUMNS, GAP_COLUMNS, WEBP_QUALITY = 128, 4, 60
@@ -33,27 +33,19 @@ class DrawnProduct:
     thumbnail: bytes  # WebP
 
 
-def look_at(
-    info: SceneInfo,
-    base: NDArray[np.uint8],
-    label: NDArray[np.bool_],
-    label_valid: NDArray[np.bool_],
-    cloud: NDArray[np.bool_],
-    valid: NDArray[np.bool_],
-    flags: NDArray[np.uint16],
-) -> DrawnProduct:
-    """Sum a product up. base: (H, W, 3) colours; the others (H, W): label, cloud: true for cloud, where *valid."""
-    compared = label_valid & valid
-    judged = compared if compared.any() else valid
+def look_at(seen: SeenScene) -> DrawnProduct:
+    """Sum a product up."""
+    compared = seen.label_valid & seen.valid
+    judged = compared if compared.any() else seen.valid
     return DrawnProduct(
-        product=info.product,
-        start=info.start_time,
-        light=light_of(flags),
+        product=seen.info.product,
+        start=seen.info.start_time,
+        light=light_of(seen.flags),
         compared=int(compared.sum()),
-        label_share=_share(label, compared),
-        mask_share=_share(cloud, judged),
-        disagreement=_share(label != cloud, compared),
-        thumbnail=thumbnail(base, label, cloud, compared, valid),
+        label_share=_share(seen.label, compared),
+        mask_share=_share(seen.cloud, judged),
+        disagreement=_share(seen.label != seen.cloud, compared),
+        thumbnail=thumbnail(seen.base, seen.label, seen.cloud, compared, seen.valid),
     )
 
 
@@ -73,7 +65,10 @@ def thumbnail(
     compared: NDArray[np.bool_],
     valid: NDArray[np.bool_],
 ) -> bytes:
-    """False colour beside where label and mask say cloud, as WebP; beside the mask alone where nothing is compared."""
+    """False colour beside where label and mask say cloud, as WebP; beside the mask alone where nothing is compared.
+
+    base: (H, W, 3); the others (H, W), true for cloud, or where there is something to show.
+    """
     shown = compared if compared.any() else valid
     told = label if compared.any() else cloud
     halves = [shrink(picture, HALF_COLUMNS) for picture in (base, disagreement_colour(told, cloud, shown))]

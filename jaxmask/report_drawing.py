@@ -13,12 +13,12 @@ from typing import Any
 from jaxmask.drawn_product import DrawnProduct, look_at
 from jaxmask.report_numbers import Record
 from jaxmask.run_record import Run, StageFailure
+from jaxmask.scene_page import SCENES_FOLDER, write_scene_page
 from jaxmask.seen_scene import read_seen_scene
 from preprocess.files import whole_file, writable_folder
 from preprocess.flags import Parallel
 from preprocess.pool import map_items
 
-SCENES_FOLDER = "scenes"
 FORM = 1  # of what is drawn: raised when it looks otherwise, so that all is drawn again
 
 
@@ -87,8 +87,11 @@ def draw(job: Job) -> None:
     page = job.folder / f"{job.name}.html"
     page.unlink(missing_ok=True)  # of an earlier mask: it must not stand beside the new one's figures
     seen = read_seen_scene(job.shard, job.mask)
-    product = look_at(seen.info, seen.base, seen.label, seen.label_valid, seen.cloud, seen.valid, seen.flags)
-    record = asdict(product) | {"thumbnail": base64.b64encode(product.thumbnail).decode(), "full": False, "key": key}
+    product = look_at(seen)
+    if job.full:
+        write_scene_page(page, seen)
+    thumbnail = base64.b64encode(product.thumbnail).decode()
+    record = asdict(product) | {"thumbnail": thumbnail, "full": job.full, "key": key}
     with whole_file(_place(job)) as partial:
         partial.write_text(json.dumps(record, allow_nan=False))
 
