@@ -47,7 +47,7 @@ class Finish:
             measured=scene.measured,
         )
         unbuffered = probability if config.netcdf else None
-        write_outputs(config.predictions, mask, scene.info, probability=unbuffered, line=line, base=scene.picture)
+        write_outputs(config.predictions, mask, scene.info, probability=unbuffered, line=line, look=scene.look)
 
     def _attributes(self, scene: SceneInput) -> dict[str, Any]:
         """What is known of this product alone."""

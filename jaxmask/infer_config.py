@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from jaxmask.maskfile import DEFAULT_THRESHOLD
 from jaxmask.tiles import CROP_SIZE, PATCH_SIZE
+from preprocess.colour import Night
 from preprocess.errors import UserError
 from preprocess.flags import Parallel, check
 from preprocess.members import Verify
@@ -58,6 +59,9 @@ class InferConfig(Parallel):
     """Write NAME_cloud.nc beside each mask: probability, flag and position on the product's grid, CF-1.11."""
     png: bool = False
     """Write a quicklook NAME.png beside each mask."""
+    night: Night = "microphysics"
+    """What quicklooks show where there is no sunlight: differences of S7, S8 and S9 as red, green and blue, or S8 in
+    grey."""
     force: bool = False
     """Take shards of another convention, calibration or regridding than the model's."""
     verify: Verify = "bytes"

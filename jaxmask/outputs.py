@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jaxmask.maskfile import MASK_SUFFIX, Mask, write_mask
 from jaxmask.probability import LogitLine
+from preprocess.colour import Look
 from preprocess.files import staged, sync_folder
 from preprocess.scene import SceneInfo
 
@@ -27,16 +28,15 @@ def write_outputs(
     *,
     probability: NDArray[np.float32] | None = None,
     line: LogitLine | None = None,
-    base: NDArray[np.uint8] | None = None,
+    look: Look | None = None,
 ) -> None:
     """Write `mask` to `folder`; its `.h5` last, so that where it is, the others are too.
 
     probability: (H, W) float32, P(cloud) without buffer: a CF netCDF file is written where it is given; line: how it
-    came from the network's logits; base: (H, W, 3) uint8, the scene in false colour: a quicklook is written where it
-    is given. Files of an earlier mask of this product stay until all the new ones are written, whatever goes wrong with
-    these; then they are removed before the new ones take their places, the mask first: what a killed program leaves is
-    never a mask with files of another. Raises UserError as cf_mask.write_cf_mask, IsADirectoryError where a folder has
-    the name of a file.
+    came from the network's logits; look: what the scene looks like: a quicklook is written where it is given. Files of
+    an earlier mask of this product stay until all the new ones are written, whatever goes wrong with these; then they
+    are removed before the new ones take their places, the mask first: what a killed program leaves is never a mask with
+    files of another. Raises UserError as cf_mask.write_cf_mask, IsADirectoryError where a folder has a file's name.
     To be called from one thread of a process at a time: the netCDF library knows no threads.
     """
     path = folder / f"{mask.name}{MASK_SUFFIX}"
@@ -46,11 +46,11 @@ def write_outputs(
             from jaxmask.cf_mask import write_cf_mask  # netCDF4 is slow to import
 
             write_cf_mask(netcdf, mask, info, probability, line)
-        if base is not None:
+        if look is not None:
             from jaxmask.quicklook import write_quicklook  # as is matplotlib
 
             settings = mask.threshold, mask.attributes["quantity"], int(mask.attributes.get("buffer", 0))
-            write_quicklook(picture, base, info, mask.probability, mask.valid, *settings)
+            write_quicklook(picture, look, info, mask.probability, mask.valid, *settings)
         write_mask(stage / path.name, mask)
         _move(stage, path)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jaxmask import colour
 from jaxmask.figures import PROBABILITY_COLOURS
-from preprocess.colour import shrink
+from preprocess.colour import RECIPES, shrink
 
 PANEL_TITLES = ("false colour", "Bayes label", "U-Net output", "disagreement")
 WIDE_PIXELS = 1600
@@ -28,7 +28,7 @@ HEAD, CAPTION, FOOT, GAP = 34, 34, 34, 8  # pixels
 DPI = 100
 STYLE: Any = {"font.size": 9, "axes.titlesize": 9.5, "figure.facecolor": "white", "axes.linewidth": 0.6}
 INK = "#1b1f24"
-NIGHT_AND_DAY = "S5, S3, S2 (1.6, 0.87, 0.66 µm) by day; S8 (10.8 µm), cold bright, by night"
+NIGHT_AND_DAY = "; ".join(RECIPES)
 
 
 @dataclass(frozen=True)

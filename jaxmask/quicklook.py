@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxmask import panels
-from preprocess.colour import daylight, false_colour
+from preprocess.colour import Look, Night, scene_look
 from preprocess.errors import UserError
 from preprocess.files import whole_file
 from preprocess.scene import Scene, SceneInfo
 
 THRESHOLD = 0.5
-
-__all__ = ["false_colour", "save_quicklook"]
 
 
 def save_quicklook(
@@ -25,6 +23,7 @@ def save_quicklook(
     valid: NDArray[np.bool_],
     threshold: float = THRESHOLD,
     quantity: str = "q",
+    night: Night = "microphysics",
 ) -> None:
     """Write `path`, a PNG of false colour with the mask's outline beside the network's output, whole or not at all.
 
@@ -36,13 +35,13 @@ def save_quicklook(
             f"{path}: a quicklook needs scene and mask of one size; found a scene of {scene.refs.shape[:2]}, a mask of "
             f"{probability.shape} and its validity of {valid.shape}: make the mask from this scene"
         )
-    base = false_colour(scene.refs, scene.bts, daylight(scene.refs), np.asarray(scene.valid)[..., 0] > 0)
-    write_quicklook(path, base, scene.info, probability, np.asarray(valid, bool), threshold, quantity)
+    look = scene_look(scene, night=night)
+    write_quicklook(path, look, scene.info, probability, np.asarray(valid, bool), threshold, quantity)
 
 
 def write_quicklook(
     path: Path,
-    base: NDArray[np.uint8],
+    look: Look,
     info: SceneInfo,
     probability: NDArray[np.floating],
     valid: NDArray[np.bool_],
@@ -50,8 +49,8 @@ def write_quicklook(
     quantity: str,
     buffer: int = 0,
 ) -> None:
-    """The same from `base`, the scene's false colour (H, W, 3); buffer: by how many pixels `probability` was spread."""
+    """The same from what the scene looks like; buffer: by how many pixels `probability` was spread."""
     title = f"{info.product}   {info.start_time}"
-    picture = panels.quicklook(base, probability, valid, threshold, title, quantity, buffer)
+    picture = panels.quicklook(look.picture, probability, valid, threshold, title, quantity, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(picture)

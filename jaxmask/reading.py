@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import jax
-from tqdm import tqdm
 
 from jaxmask.infer_config import InferConfig
 from jaxmask.model import Model
@@ -17,6 +16,7 @@ from jaxmask.scene_source import Wanted, is_shard
 from jaxmask.threads import map_threads
 from preprocess.outcome import Outcome
 from preprocess.pool import available_cores, map_items
+from preprocess.progress import progress
 
 Scenes = Iterator[Outcome[Path, SceneInput]]
 
@@ -31,7 +31,7 @@ def reading(config: InferConfig, model: Model, paths: Sequence[Path], *, quiet: 
     0.17 s of a core each, by processes 0.24. Raw products, of which Python holds the lock for longer, by processes.
     """
     wanted = Wanted(model.convention, model.calibration, model.regridding, force=config.force, verify=config.verify)
-    reader = partial(read_input, wanted=wanted, picture=config.png)
+    reader = partial(read_input, wanted=wanted, picture=config.night if config.png else None)
     shards = all(map(is_shard, paths))
     if config.scheduler is None and (config.workers == 0 or (config.workers is None and shards)):
         threads = 1 if config.workers == 0 else min(usual_readers(config), MOST_THREADS)
@@ -39,7 +39,9 @@ def reading(config: InferConfig, model: Model, paths: Sequence[Path], *, quiet: 
     else:
         workers = usual_readers(config) if config.workers is None else config.workers
         scheduler = config.scheduler
-        outcomes = map_items(reader, paths, workers=workers, scheduler=scheduler, label="infer", quiet=quiet)
+        outcomes = map_items(
+            reader, paths, workers=workers, scheduler=scheduler, label="infer", unit="products", quiet=quiet
+        )
     try:
         yield outcomes
     finally:
@@ -60,7 +62,7 @@ def usual_readers(config: InferConfig) -> int:
 
 
 def _with_bar(outcomes: Scenes, total: int, *, quiet: bool) -> Scenes:
-    with tqdm(total=total, desc="infer", disable=True if quiet else None, dynamic_ncols=True) as bar:
+    with progress(total, "infer", "products", quiet=quiet) as advance:
         for outcome in outcomes:
-            bar.update()
+            advance(1, "")
             yield outcome

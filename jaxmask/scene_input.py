@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxmask.channels import CHANNELS, normalise
 from jaxmask.scene_source import Wanted, load_scene
-from preprocess.colour import daylight, false_colour
+from preprocess.colour import Look, Night, scene_look
 from preprocess.scene import Scene, SceneInfo
 
 SIZE_MULTIPLE = 8  # of unet.py, which imports jax; a test holds them equal
@@ -20,7 +20,7 @@ class SceneInput:
     """What the network needs of a scene, and what its mask repeats.
 
     image: (H + pad, W + pad, 9) float32 normalised, finite, zero beyond the scene; valid: (H, W) bool; latitude,
-    longitude: (H, W) float32; flags, measured: (H, W) uint16; picture: (H, W, 3) uint8 false colour, if asked for.
+    longitude: (H, W) float32; flags, measured: (H, W) uint16; look: what the scene looks like, if asked for.
     """
 
     info: SceneInfo
@@ -30,7 +30,7 @@ class SceneInput:
     longitude: np.ndarray
     flags: np.ndarray
     measured: np.ndarray
-    picture: np.ndarray | None = None
+    look: Look | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -39,12 +39,15 @@ class SceneInput:
         return height, width
 
 
-def read_input(path: Path, wanted: Wanted, *, picture: bool = False) -> SceneInput:
-    """Read a shard or a raw product as `wanted`; `picture` adds its false colour. Raises as `load_scene`."""
+def read_input(path: Path, wanted: Wanted, *, picture: Night | None = None) -> SceneInput:
+    """Read a shard or a raw product as `wanted`; `picture`, what to show by night, adds its look.
+
+    Raises as `load_scene`.
+    """
     return scene_input(load_scene(path, wanted), picture=picture)
 
 
-def scene_input(scene: Scene, *, picture: bool = False) -> SceneInput:
+def scene_input(scene: Scene, *, picture: Night | None = None) -> SceneInput:
     """Normalise a scene and pad it to multiples of 8, at the bottom and right, with zeros.
 
     Zero after normalising is what every 'same' convolution takes to lie beyond an image's edge. Pixels with a channel
@@ -66,5 +69,5 @@ def scene_input(scene: Scene, *, picture: bool = False) -> SceneInput:
         longitude=scene.longitude,
         flags=scene.flags,
         measured=scene.measured,
-        picture=false_colour(scene.refs, scene.bts, daylight(scene.refs), valid) if picture else None,
+        look=scene_look(scene, valid, picture) if picture else None,
     )

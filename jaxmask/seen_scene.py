@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxmask.maskfile import read_mask
 from jaxmask.seen import SeenScene
-from preprocess.colour import daylight, false_colour
+from preprocess.colour import scene_look
 from preprocess.shard import read_shard
 
 __all__ = ["SeenScene", "read_seen_scene"]
@@ -21,7 +21,7 @@ def read_seen_scene(shard: Path, mask_path: Path) -> SeenScene:
     refs, bts = scene.refs[window], scene.bts[window]
     return SeenScene(
         info=scene.info,
-        base=false_colour(refs, bts, daylight(refs), valid),
+        base=scene_look(scene).picture[window],
         refs=refs,
         bts=bts,
         measured=scene.measured[window],

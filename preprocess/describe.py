@@ -12,7 +12,7 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from preprocess.colour import daylight, false_colour
+from preprocess.colour import scene_look
 from preprocess.command import Output, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
 from preprocess.files import whole_file
@@ -118,7 +118,7 @@ def save_picture(path: Path, scene: Scene) -> None:
     """Write a scene's false colours to a PNG, pixel by pixel, whole or not at all."""
     from PIL import Image  # not needed, nor waited for, without --png
 
-    picture = false_colour(scene.refs, scene.bts, daylight(scene.refs), scene.valid[..., 0] > 0)
+    picture = scene_look(scene).picture
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
         Image.fromarray(picture).save(partial, format="PNG", compress_level=3)

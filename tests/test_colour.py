@@ -2,47 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from jaxmask import colour
-from preprocess.colour import Rgb, daylight, false_colour, shrink
+from preprocess.colour import (
+    INFRARED,
+    MICROPHYSICS,
+    NATURAL,
+    Rgb,
+    composite_of,
+    daylight,
+    false_colour,
+    scene_look,
+    shrink,
+)
+from preprocess.level1 import CONFIDENCE_BITS
+from preprocess.scene import Scene
+from tests.run_folder import make_scene
+
+MISSING_K = 270.0
 
 
-def _pixel(refs: dict[int, float], s8_k: float) -> tuple[np.ndarray, np.ndarray]:
-    """One pixel, (1, 1, 6) and (1, 1, 3), with the given channels Sn and 270 K elsewhere."""
-    reflectance, temperature = np.zeros((1, 1, 6), np.float32), np.full((1, 1, 3), 270, np.float32)
-    for channel, value in refs.items():
-        reflectance[0, 0, channel - 1] = value
-    temperature[0, 0, 1] = s8_k
-    return reflectance, temperature
+def _scene(size: tuple[int, int] = (1, 1), day: bool = False, s7_measured: bool = True) -> Scene:
+    """Dark and 280 K in all thermal channels, all of it valid and, but for S7 if so told, measured."""
+    scene = make_scene(0, day)
+    flags = np.full(size, CONFIDENCE_BITS["ocean"] | day * CONFIDENCE_BITS["day"], np.uint16)
+    measured = np.full(size, 0b111000000 if s7_measured else 0b110000000, np.uint16)
+    refs, bts = np.zeros((*size, 6), np.float32), np.full((*size, 3), 280, np.float32)
+    return replace(scene, refs=refs, bts=bts, flags=flags, measured=measured, valid=np.ones((*size, 1), np.uint8))
 
 
 @pytest.mark.quick
-def test_red_green_blue_are_1600_870_and_660_nm() -> None:
-    refs, bts = _pixel({5: 0.9, 3: 0.45, 2: 0.0}, 280)
-    # full scale is 0.9; 0.5 ** (1 / 1.7) = 0.6652, times 255 = 169.6; exact after rounding
-    assert false_colour(refs, bts, np.ones((1, 1), bool))[0, 0].tolist() == [255, 170, 0]
+def test_red_green_blue_by_day_are_1600_870_and_660_nm() -> None:
+    scene = _scene(day=True)
+    scene.refs[0, 0, [4, 2, 1]] = 1.2, 0.5, 0.0
+    look = scene_look(scene)
+    # full scale is 100 %; 0.5 ** (1 / 1.8) = 0.68040, times 255 = 173.50; the float32 root may fall on either side
+    red, green, blue = look.picture[0, 0].tolist()
+    assert (red, blue, look.composites) == (255, 0, (NATURAL,))
+    assert green in (173, 174)
 
 
-def test_by_night_cold_is_bright() -> None:
+@pytest.mark.quick
+def test_red_green_blue_by_night_are_the_differences_and_s8() -> None:
+    # S9 - S8 = -1: (-1 + 4) / 6 = 0.5; S8 - S7 = 2: 0.2; S8 = 283: (283 - 243) / 50 = 0.8; 127.5 to the even 128
+    for temperatures, rgb in (
+        ((281, 283, 282), [128, 51, 204]),
+        ((240, 243, 245), [255, 76, 0]),  # 76.5 to the even 76
+        ((296, 293, 289), [0, 0, 255]),
+    ):
+        scene = _scene()
+        scene.bts[0, 0] = temperatures
+        look = scene_look(scene)
+        assert look.picture[0, 0].tolist() == rgb
+        assert look.composites == (MICROPHYSICS,)
+
+
+def test_s8_alone_is_bright_where_cold() -> None:
     # 205 K is white, 305 K black, 255 K half way: 127.5 rounds to the even 128
     for s8_k, grey in ((205, 255), (180, 255), (305, 0), (320, 0), (255, 128)):
-        refs, bts = _pixel({5: 0.9, 3: 0.9, 2: 0.9}, s8_k)
-        assert false_colour(refs, bts, np.zeros((1, 1), bool))[0, 0].tolist() == [grey] * 3
+        scene = _scene()
+        scene.bts[0, 0, 1] = s8_k
+        look = scene_look(scene, night="s8")
+        assert look.picture[0, 0].tolist() == [grey] * 3
+        assert look.composites == (INFRARED,)
 
 
-def test_day_and_night_meet_in_one_picture_and_fill_is_grey() -> None:
-    refs, bts = np.zeros((2, 2, 6), np.float32), np.full((2, 2, 3), 205, np.float32)
-    refs[0, 0, 1] = 0.9
-    refs[1, 1] = np.nan
-    day = daylight(refs)
-    assert day.tolist() == [[True, False], [False, False]]
-    day[1, 1] = True
-    picture = false_colour(refs, bts, day, valid=np.array([[True, True], [False, True]]))
-    assert picture[0, 0].tolist() == [0, 0, 255]
-    assert picture[0, 1].tolist() == [255, 255, 255]
-    assert picture[1, 0].tolist() == list(colour.NO_DATA), "not valid"
+def test_each_pixel_has_the_composite_of_its_light_and_channels() -> None:
+    """A row by day, by night, without S7, with S7 of just the value that stands for none, and lit without sunlight."""
+    scene = _scene((1, 5), s7_measured=False)
+    scene.refs[0, 0, 1] = 1e-3
+    scene.bts[0, 2:4, 0] = MISSING_K
+    scene.measured[0, 3] |= 1 << 6
+    scene.flags[0, 4] |= CONFIDENCE_BITS["day"]
+    expected = [NATURAL, MICROPHYSICS, INFRARED, MICROPHYSICS, INFRARED]
+    assert composite_of(scene).tolist() == [expected]
+    assert composite_of(scene, "s8").tolist() == [[NATURAL] + 4 * [INFRARED]]
+    assert daylight(scene.refs).tolist() == [[True] + 4 * [False]]
+    assert scene_look(scene).composites == (NATURAL, MICROPHYSICS, INFRARED)
+    shown = np.array([[True, False, False, False, True]])
+    assert scene_look(scene, shown).composites == (NATURAL, INFRARED), "only what is seen is told"
+
+
+def test_what_is_not_valid_or_not_finite_is_no_data() -> None:
+    scene = _scene((2, 2))
+    scene.refs[1, 1] = np.nan
+    composite = np.array([[MICROPHYSICS, MICROPHYSICS], [INFRARED, NATURAL]])
+    picture = false_colour(scene.refs, scene.bts, composite, np.array([[True, False], [True, True]]))
+    assert picture[0, 0].tolist() == [170, 0, 189], "4 / 6 and 37 / 50 of 255"
+    assert picture[0, 1].tolist() == list(colour.NO_DATA), "not valid"
+    assert picture[1, 0].tolist() == [64] * 3, "25 of 100 K above black: 63.75"
     assert picture[1, 1].tolist() == list(colour.NO_DATA), "not finite"
     assert picture.dtype == np.uint8
 

@@ -198,8 +198,8 @@ def test_the_picture_is_the_scene_pixel_by_pixel(product: Path, tmp_path: Path) 
     assert one.read_bytes() == other.read_bytes()
     picture = np.asarray(Image.open(one))
     assert picture.shape == (4, 6, 3)
-    # pi * 10 / (100 cos 60 degrees) = 0.6283 of a white of 0.9, to the power 1 / 1.7
-    assert (picture[1:] == round(255 * (0.2 * np.pi / 0.9) ** (1 / 1.7))).all()
+    # pi * 10 / (100 cos 60 degrees) = 0.6283 of a white of 1, to the power 1 / 1.8
+    assert (picture[1:] == round(255 * (0.2 * np.pi) ** (1 / 1.8))).all()
     assert (picture[0, :2] == NO_DATA).all()
     shard = tmp_path / f"{NAME}.hdf"
     write_shard(shard, make_scene(read_product(product)))

@@ -21,7 +21,7 @@ from jaxmask.maskfile import Mask, read_mask
 from jaxmask.outputs import companions, is_whole, write_outputs
 from jaxmask.pixels import image
 from jaxmask.probability import LogitLine, ProbabilityFit
-from preprocess.colour import daylight, false_colour
+from preprocess.colour import Look, scene_look
 from preprocess.errors import UserError
 from preprocess.scene import Scene
 from preprocess.shard import read_shard
@@ -33,10 +33,10 @@ from tests.test_infer import infer_to, small_model
 LINE = LogitLine(1.0, 0.5)
 
 
-def finished() -> tuple[Mask, Scene, np.ndarray]:
+def finished() -> tuple[Mask, Scene, Look]:
     """A mask with its positions, its scene, and the scene's picture."""
     scene = make_scene(1, True)
-    picture = false_colour(scene.refs, scene.bts, daylight(scene.refs), scene.valid[..., 0] > 0)
+    picture = scene_look(scene)
     return replace(make_mask(scene), latitude=scene.latitude, longitude=scene.longitude), scene, picture
 
 
@@ -46,12 +46,12 @@ def test_what_is_given_is_written_and_what_is_not_is_removed(tmp_path: Path) -> 
     path = tmp_path / f"{mask.name}.h5"
     netcdf, png = companions(path)
     assert (netcdf.name, png.name) == (f"{mask.name}_cloud.nc", f"{mask.name}.png")
-    write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, base=picture)
+    write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, look=picture)
     assert set(tmp_path.iterdir()) == {path, netcdf, png}
     np.testing.assert_array_equal(read_mask(path).probability, mask.probability)
     with netCDF4.Dataset(netcdf) as file:
         assert file.probability_intercept == 0.5
-    write_outputs(tmp_path, mask, scene.info, base=picture)
+    write_outputs(tmp_path, mask, scene.info, look=picture)
     assert set(tmp_path.iterdir()) == {path, png}
     write_outputs(tmp_path, mask, scene.info)
     assert set(tmp_path.iterdir()) == {path}
@@ -77,7 +77,7 @@ def test_what_cannot_be_written_leaves_the_earlier_mask(
         monkeypatch.setattr(outputs, "write_mask", full)
         named = f"No space left on device: '{re.escape(str(path))}'"
     with pytest.raises((OSError, UserError), match=named):
-        write_outputs(tmp_path, unplaced, scene.info, probability=mask.probability, line=LINE, base=picture)
+        write_outputs(tmp_path, unplaced, scene.info, probability=mask.probability, line=LINE, look=picture)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
@@ -86,7 +86,7 @@ def test_the_mask_comes_last_and_goes_first(moved: int, tmp_path: Path, monkeypa
     """Whatever ends it between two files: there is no mask beside which a file is missing, or of another mask."""
     mask, scene, picture = finished()
     path = tmp_path / f"{mask.name}.h5"
-    wanted = {"probability": mask.probability, "line": LINE, "base": picture}
+    wanted = {"probability": mask.probability, "line": LINE, "look": picture}
     write_outputs(tmp_path, mask, scene.info, **wanted)
     left = [moved]
     move = os.replace
@@ -108,7 +108,7 @@ def test_the_mask_comes_last_and_goes_first(moved: int, tmp_path: Path, monkeypa
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_file_cut_short_is_not_whole(place: int, tmp_path: Path) -> None:
     mask, scene, picture = finished()
-    write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, base=picture)
+    write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, look=picture)
     file = companions(tmp_path / f"{mask.name}.h5")[place]
     data = file.read_bytes()
     assert is_whole(file)
@@ -120,7 +120,7 @@ def test_a_file_cut_short_is_not_whole(place: int, tmp_path: Path) -> None:
     file.mkdir()
     assert not is_whole(file)
     with pytest.raises(IsADirectoryError, match=re.escape(file.name)):
-        write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, base=picture)
+        write_outputs(tmp_path, mask, scene.info, probability=mask.probability, line=LINE, look=picture)
     assert read_mask(tmp_path / f"{mask.name}.h5").name == mask.name, "the earlier mask stays"
 
 
@@ -129,7 +129,7 @@ def test_the_quicklook_shows_the_buffered_mask(tmp_path: Path) -> None:
     spread = replace(mask, probability=np.where(mask.valid, np.float32(0.99), 0), attributes=mask.attributes)
     shown = []
     for each in (mask, spread):
-        write_outputs(tmp_path, each, scene.info, base=picture)
+        write_outputs(tmp_path, each, scene.info, look=picture)
         with Image.open(companions(tmp_path / f"{mask.name}.h5")[1]) as image:
             right = np.asarray(image.convert("RGB")).astype(int)[:, image.width // 2 :]
         shown.append(((right[..., 0] > 200) & (right[..., 1] > 180) & (right[..., 2] < 100)).mean())  # yellow: cloud
