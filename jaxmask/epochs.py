@@ -87,11 +87,11 @@ def _run_epoch(
     """Go through what is left of the epoch at `position`; yield at each halt and at the end of each part."""
     for part in parts_of(plan.steps)[parts_of(plan.steps).index(position.part) :]:
         step = programs.train if part == "train" else programs.test
-        feed, name = plan.feeds[part], f"epoch {position.epochs + 1}/{plan.epochs}, {WORDS[part]}"
+        feed, epoch = plan.feeds[part], f"{position.epochs + 1}/{plan.epochs}"
         company.audience.passing(Passing(position.epochs + 1, part, position.step))
-        with company.progress.following(name, feed.patches, position) as show:
+        with company.progress.following(f"{WORDS[part]} {epoch}", feed.patches, position) as show:
             way = Way(
-                name=name,
+                name=f"epoch {epoch}, {WORDS[part]}",
                 feed=feed,
                 order=position.epochs + 1 if part == "train" else 0,
                 global_batch=plan.global_batch,

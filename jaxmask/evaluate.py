@@ -124,8 +124,9 @@ def _calibrate(source: Source, products: Sequence[JudgedProduct], totals: Totals
 def _judge(config: EvaluateConfig, jobs: Sequence[Job]) -> tuple[list[JudgedProduct], Totals, list[Failure]]:
     """Judge one product after the other; counts are summed as they come, by part, and not kept."""
     outcomes = map_items(
-        score_product, jobs, workers=config.workers, scheduler=config.scheduler, label="evaluate", quiet=config.quiet
-    )
+        score_product, jobs, workers=config.workers, scheduler=config.scheduler,
+        label="evaluate", unit="products", quiet=config.quiet,
+    )  # fmt: skip
     totals: Totals = {}
     products, failures = sort_out(_summed(outcomes, totals), lambda job: job.mask)
     return products, totals, failures

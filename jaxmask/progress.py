@@ -1,4 +1,4 @@
-"""Edge: the progress line: patches a second, loss, share of waiting, and the time left of the whole training."""
+"""Edge: the progress of a training: patches a second, loss, share of waiting, and the time left of the whole of it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
 from jaxmask.loop import Step
 from jaxmask.metrics import summarise
 from jaxmask.position import Part, Position, parts_of
+from preprocess.progress import progress
 
 # Of a training step's time: forward and backward pass cost three times the forward pass alone.
 FORWARD_SHARE = 1 / 3
 
 
 class Progress:
-    """The line on a terminal, a bar a pass; shown only where standard error is one and `visible`."""
+    """The line on a terminal, a bar a pass, or in a log a line now and then; none unless `visible`."""
 
     def __init__(self, steps: Mapping[Part, int], epochs: int, *, visible: bool) -> None:
         self._steps = steps
@@ -31,8 +30,7 @@ class Progress:
         """Show the pass that begins, or goes on, at `position`; yield what is to be told of its steps."""
         given = position.passes.get(position.part)
         done = given.patches if given else 0
-        shown = not self._visible or None  # None: where it is no terminal
-        with tqdm(total=patches, initial=done, desc=name, unit=" patches", leave=False, disable=shown) as bar:
+        with progress(patches, name, "patches", quiet=not self._visible, done=done, passing=True) as advance:
             first: tuple[int, float] | None = None
 
             def tell(step: Step) -> None:
@@ -41,19 +39,19 @@ class Progress:
                 if first is not None:  # not the first step: it may have compiled
                     self._seconds_a_step[position.part] = (now - first[1]) / (step.number - first[0])
                 first = first or (step.number, now)
-                bar.set_postfix_str(self._words(step, position), refresh=False)
-                bar.update(step.patches)
+                advance(step.patches, self._words(step, position))
 
             yield tell
 
     def _words(self, step: Step, position: Position) -> str:
         loss, so_far = summarise(step.sums)["loss"], step.so_far
-        words = [] if loss is None else [f"loss {loss:.4f}"]
+        words = [f"{so_far.patches / so_far.seconds:.0f} patches/s"]
+        words += [] if loss is None else [f"loss {loss:.4f}"]
         words.append(f"waits {100 * so_far.waited_seconds / so_far.seconds:.0f} %")
         if self._seconds_a_step:
             ahead = self._epochs - position.epochs - 1
             left = seconds_left(self._seconds_a_step, self._steps, position.part, step.number, ahead)
-            words.append(f"{datetime.timedelta(seconds=round(left))} left in all")
+            words.append(f"{datetime.timedelta(seconds=round(left))} left")
         return ", ".join(words)
 
 

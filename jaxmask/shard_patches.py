@@ -13,7 +13,6 @@ import grain
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from jaxmask import pixels
 from jaxmask.patch_index import PatchIndex
@@ -21,6 +20,7 @@ from jaxmask.pixels import Patch
 from preprocess.chunks import DAMAGE
 from preprocess.errors import UserError
 from preprocess.pool import available_cores
+from preprocess.progress import progress
 from preprocess.shard import ShardWindows
 
 DATASETS = ("refs", "bts", "bayes", "valid", "label_valid")
@@ -74,8 +74,10 @@ def read_all(index: PatchIndex, numbers: NDArray[np.int64], *, quiet: bool = Fal
     threads = min(MOST_THREADS, available_cores())
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
     read = grain.MapDataset.source(wanted).map(partial(_patches_of_one, index)).to_iter_dataset(options)
-    for found in tqdm(read, total=len(shards), desc="decoding", unit="shard", disable=True if quiet else None):
-        yield from found
+    with progress(len(shards), "decode", "shards", quiet=quiet) as advance:
+        for found in read:
+            advance(1, "")
+            yield from found
 
 
 def _patches_of_one(index: PatchIndex, numbers: NDArray[np.int64]) -> list[tuple[int, Patch]]:

@@ -76,7 +76,7 @@ def open_training_set(folder: Path, patch_size: int, mix: str = "none", *, quiet
     """
     readable: list[TrainShard] = []
     failures: list[Failure] = []
-    for outcome in map_items(_open, find_shards(folder), workers=0, label="shards", quiet=quiet):
+    for outcome in map_items(_open, find_shards(folder), workers=0, label="look at", unit="shards", quiet=quiet):
         if outcome.value is None:
             failures.append(Failure(str(outcome.item), outcome.error or "unknown"))
         else:

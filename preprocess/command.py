@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-import logging
 import os
 import signal
 import sys
@@ -28,12 +27,11 @@ from preprocess.errors import (
 from preprocess.files import write_json
 from preprocess.flags import Output, Parallel, check
 from preprocess.pool import Item, Outcome, T
+from preprocess.terminal import log, log_to_stderr, tell_error
 
 __all__ = ["Failure", "Output", "Parallel", "Terminated", "check", "finish", "log", "print_summary", "run"]
 
 Config = TypeVar("Config", bound="Output")
-log = logging.getLogger("jaxmask")
-
 FAILURES_NAME = "failures.json"
 MOST_TOLD = 20  # failures of different kinds on stderr; the list has all of them
 USER_ERRNOS = (
@@ -80,18 +78,18 @@ def run(
     _terminate_politely()
     try:
         config = parse(config_type, prog, argv)
-        _log_to_stderr(config.quiet)
+        log_to_stderr(quiet=config.quiet)
         code = main(config)
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
+        tell_error(f"{prog}: error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"{prog}: interrupted; whatever was finished is whole, run the same command to go on", file=sys.stderr)
+        tell_error(f"{prog}: interrupted; whatever was finished is whole, run the same command to go on")
         return EXIT_INTERRUPTED
     except Terminated:
-        print(f"{prog}: terminated; whatever was finished is whole, run the same command to go on", file=sys.stderr)
+        tell_error(f"{prog}: terminated; whatever was finished is whole, run the same command to go on")
         return EXIT_TERMINATED
     except BrokenPipeError:
         # Whoever read our output has had enough (| head); Python must not try to flush the rest at exit.
@@ -100,9 +98,7 @@ def run(
     except OSError as error:
         if error.errno not in USER_ERRNOS:
             return _crash(prog)
-        print(
-            f"{prog}: error: {error.filename or 'output'}: {error.strerror}; mend this and run again", file=sys.stderr
-        )
+        tell_error(f"{prog}: error: {error.filename or 'output'}: {error.strerror}; mend this and run again")
         return EXIT_USAGE
     except Exception:
         return _crash(prog)
@@ -168,12 +164,6 @@ def print_summary(config: Output, summary: dict[str, Any]) -> None:
         log.info("%s", summary["message"])
 
 
-def _log_to_stderr(quiet: bool) -> None:
-    log.handlers[:] = [logging.StreamHandler(sys.stderr)]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.propagate = False
-
-
 def _terminate_politely() -> None:
     def handler(signum: int, frame: object) -> None:
         raise Terminated
@@ -183,5 +173,5 @@ def _terminate_politely() -> None:
 
 def _crash(prog: str) -> int:
     traceback.print_exc()
-    print(f"{prog}: this is a bug in jaxmask; please report it with the lines above", file=sys.stderr)
+    tell_error(f"{prog}: this is a bug in jaxmask; please report it with the lines above")
     return EXIT_CRASH

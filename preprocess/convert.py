@@ -55,8 +55,9 @@ def main(config: ConvertConfig) -> int:
     work = functools.partial(convert_product, config=config)
     try:
         outcomes = map_items(
-            work, products, workers=config.workers, scheduler=config.scheduler, label="convert", quiet=config.quiet
-        )
+            work, products, workers=config.workers, scheduler=config.scheduler,
+            label="convert", unit="products", quiet=config.quiet,
+        )  # fmt: skip
         done, failures = sort_out(outcomes)
     finally:
         _clear(output)

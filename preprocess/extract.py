@@ -55,8 +55,9 @@ def main(config: ExtractConfig) -> int:
     work = functools.partial(extract_zip, output=output, verify=config.verify)
     try:
         outcomes = map_items(
-            work, zips, workers=config.workers, scheduler=config.scheduler, label="extract", quiet=config.quiet
-        )
+            work, zips, workers=config.workers, scheduler=config.scheduler,
+            label="extract", unit="zips", quiet=config.quiet,
+        )  # fmt: skip
         done, failures = sort_out(outcomes)
     finally:
         clear_leftovers(output)  # of workers that died

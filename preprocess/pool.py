@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from tqdm import tqdm
-
 from preprocess.cluster import map_cluster
 from preprocess.cores import available_cores
 from preprocess.outcome import Item, Outcome, T, attempt, one_line
+from preprocess.progress import progress
+from preprocess.terminal import log_to_stderr
 
 __all__ = ["Item", "Outcome", "T", "available_cores", "map_items", "one_line"]
 
@@ -39,9 +39,10 @@ def map_items(
     workers: int | None = None,
     scheduler: str | None = None,
     label: str = "",
+    unit: str = "items",
     quiet: bool = False,
 ) -> Iterator[Outcome[Item, T]]:
-    """Yield one Outcome for each item as it is done, with a progress bar on stderr where that is a terminal.
+    """Yield one Outcome for each item as it is done, with a bar on stderr if it is a terminal, else lines.
 
     `function` and the items must be picklable. `workers` processes on this machine (None: `available_cores()`;
     0: in this process), or the Dask cluster at `scheduler`. An exception, or the death of a worker,
@@ -55,13 +56,13 @@ def map_items(
         outcomes = (attempt(function, item) for item in remaining)
     else:
         outcomes = _map_processes(function, remaining, min(workers or available_cores(), max(1, len(items))))
-    with tqdm(total=len(items), desc=label, disable=None if not quiet else True, dynamic_ncols=True) as bar:
+    with progress(len(items), label, unit, quiet=quiet) as advance:
         for outcome in outcomes:
-            bar.update()
+            advance(1, "")
             yield outcome
             if outcome.disk_full:
                 for item in remaining:
-                    bar.update()
+                    advance(1, "")
                     yield Outcome(item, error=f"not begun after this: {outcome.error}")
 
 
@@ -115,10 +116,13 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 def _die_with_the_parent() -> None:
     """In a worker: leave Ctrl-C and SIGTERM to the parent, and end when it is killed, which the pool does not see.
 
+    It warns as the parent does.
+
     So a signal to the whole process group, as batch systems send it, lets the items in work end whole.
     """
     for number in FOR_THE_PARENT:
         signal.signal(number, signal.SIG_IGN)
+    log_to_stderr(quiet=True, another=True)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()

@@ -87,6 +87,7 @@ def main(config: SimulateConfig) -> int:
         workers=config.workers,
         scheduler=config.scheduler,
         label="simulate",
+        unit="products",
         quiet=config.quiet,
     )
     _, failures = sort_out(outcomes, lambda job: job.plan.name)

@@ -42,9 +42,9 @@ def test_a_terminal_is_shown_rate_loss_waiting_and_time_left(
     monkeypatch.setattr(sys, "stderr", stream)
     clock = itertools.count(0, 60)  # a minute a step
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(progress, "tqdm", partial(tqdm, mininterval=0))
+    monkeypatch.setattr("preprocess.progress.tqdm", partial(tqdm, mininterval=0))
     line = Progress(STEPS, epochs=2, visible=visible)
-    with line.following("epoch 1/2, training", 80, Position()) as tell:
+    with line.following("training 1/2", 80, Position()) as tell:
         for number in (1, 2, 3):
             so_far = Pass(patches=8 * number, seconds=10.0, waited_seconds=1.0)
             tell(Step(number, Sums(2.0, 16.0, 0, 0, 0, 16), 8, so_far))
@@ -52,6 +52,6 @@ def test_a_terminal_is_shown_rate_loss_waiting_and_time_left(
     if not (visible and stream.isatty()):
         assert shown == ""
         return
-    assert "epoch 1/2, training" in shown
+    assert "training 1/2:  30%" in shown
     # Left after the third step: 7 of 10 at 60 s, 6 of evaluation at 20 s, and a whole epoch of 10 and 6 more.
-    assert "loss 0.1250, waits 10 %, 0:21:00 left in all" in shown
+    assert "2 patches/s, loss 0.1250, waits 10 %, 0:21:00 left" in shown
