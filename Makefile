@@ -1,4 +1,4 @@
-# make setup [EXTRA=cuda12|cuda13] | demo [FOLDER=demo/ FLAGS="--products 8"] | test | quick | check | lock | clean
+# make setup [EXTRA=cuda12|cuda13] | demo [FOLDER=demo/ FLAGS="--products 8"] | test | quick | check | docs | lock | clean
 PYTHON ?= python3
 VENV   ?= .venv
 EXTRA  ?=
@@ -10,7 +10,7 @@ EXTRAS := test$(if $(EXTRA),$(comma)$(EXTRA))
 STAMP  := $(VENV)/.installed$(if $(EXTRA),-$(EXTRA))
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: setup demo test check quick lock clean
+.PHONY: setup demo test check quick docs lock clean
 
 ifneq ($(filter-out cuda12 cuda13 cluster docs export mlperf notebooks openvino parquet tensorboard xarray,$(EXTRA)),)
 $(error EXTRA must be cuda12, cuda13, cluster, docs, export, mlperf, notebooks, openvino, parquet, tensorboard or xarray; found $(EXTRA))
@@ -43,6 +43,10 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs dist/docs
+	@echo "the documentation: dist/docs/index.html"
 
 # Resolve again for every supported Python (needs uv); package indexes are not recorded in the file.
 lock:
