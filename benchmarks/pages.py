@@ -23,11 +23,13 @@ import faults_table
 import gpu_table
 import infer_table
 import measure
+import science_page
 import sst_table
 import training_scale
 import truth_page
 
 MEASURED = Path(__file__).resolve().parent / "measured"
+READ = ("backends", "cpu", "faults_infer", "gpu", "inference", "input", "science", "sst", "training_scaling", "truth")
 # The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
 SETS = {"one day, both satellites": 971, "one year, one satellite": 175_000, "both whole archives": 3_500_000}
 # The manifest of the measured product (collection 002) lists 110 files of 485.8 MB in all; a zip of such files, which
@@ -58,10 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--update", type=Path, nargs="+", default=[], help="pages with the marks of some tables")
     options = parser.parse_args(argv)
     conversion = json.loads((options.measured / "conversion.json").read_text())
-    further = {
-        name: read(options.measured / f"{name}.json")
-        for name in ("backends", "cpu", "faults_infer", "gpu", "inference", "input", "sst", "training_scaling", "truth")
-    }
+    further = {name: read(options.measured / f"{name}.json") for name in READ}
     texts = {
         "conversion": conversion_table(conversion),
         "scaling": tables(conversion),
@@ -73,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         "inference": infer_table.text(further["inference"]),
         "sst": sst_table.text(further["sst"]),
         "training": training_scale.text(further | {"conversion": conversion}),
+        **science_page.texts(further["science"]),
         **truth_page.texts(further["truth"]),
     }
     for page in options.update:
