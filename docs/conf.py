@@ -20,6 +20,7 @@ extensions = [
     "flag_reference",
     "format_reference",
     "adopted",
+    "docstrings",
 ]
 exclude_patterns = ["_ext"]
 nitpicky = True
@@ -43,4 +44,12 @@ pygments_dark_style = "github-dark"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "NDArray", "Table", "Select")}
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+# Types of other libraries have no page here, and nothing is fetched from the network when the site is built.
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|np|pathlib|collections|xarray|h5py|nnx)(\..*)?|NDArray.*|ArrayLike|Table|Select|dict\[.*"),
+    ("py:class", r"jaxmask\.(model\.Model|network\.Network)"),  # what a CloudModel is made of
+]

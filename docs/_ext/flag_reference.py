@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from jaxmask.__main__ import STAGES
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 MARK = "<!-- commands -->"
-LAUNCHER = ("launch.local", "start several processes of one training on this machine")
+LAUNCHER = "launch.local"
 USUAL = ("0", "1", "2", "130", "143")
 # A name in a module's source by which it can end with a further exit code.
 SIGNS = {"3": ("finish", "EXIT_SOME_FAILED"), "69": ("join_others", "EXIT_LOST"), "75": ("EXIT_SAVED",)}
@@ -56,8 +55,16 @@ class Command:
 
 def commands() -> list[Command]:
     """Every stage of `jaxmask`, and the launcher."""
-    stages = [_command(stage, module) for stage, (module, _) in STAGES.items()]
-    return [*stages, _command("", LAUNCHER[0])]
+    return [*(_command(stage, module) for stage, module in stage_modules()), _command("", LAUNCHER)]
+
+
+def stage_modules() -> list[tuple[str, str]]:
+    """Name and module of every stage."""
+    try:
+        stages = importlib.import_module("jaxmask.stages").STAGES
+    except ImportError:
+        return [(name, module) for name, (module, _) in importlib.import_module("jaxmask.__main__").STAGES.items()]
+    return [(stage.name, stage.module) for stage in stages]
 
 
 def config_of(module: str) -> type[Any]:
@@ -112,7 +119,7 @@ def markdown(command: Command) -> str:
     prog = f"python -m {command.module}"
     positionals = [flag.name for flag in command.flags if flag.positional]
     usage = " ".join([prog, *positionals, "[flags]"])
-    if command.module == LAUNCHER[0]:
+    if command.module == LAUNCHER:
         usage += " -- COMMAND"
     also = f"\njaxmask {command.stage} {' '.join([*positionals, '[flags]'])}" if command.stage else ""
     lines = [f"## {command.stage or command.module}", "", command.purpose, "", f"```text\n{usage}{also}\n```", ""]

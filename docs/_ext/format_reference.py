@@ -20,7 +20,7 @@ from preprocess.shard_fields import FIELDS, ShardField
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-MARK = re.compile(r"^<!-- table: ([a-z ]+) -->$", re.MULTILINE)
+MARK = re.compile(r"<!-- table: ([a-z ]+) -->")
 OPTIONAL = {"rads": "--rads", "texture": "--texture"}  # the flag that stores a dataset; else the oblique view's
 
 
@@ -62,7 +62,9 @@ def netcdf_variables() -> str:
     for name, attributes in VARIABLES.items():
         flags = attributes.get("flag_values")
         meanings = str(attributes.get("flag_meanings", "")).split()
-        values = ", ".join(f"{value} {word}" for value, word in zip(flags if flags is not None else (), meanings))
+        values = ", ".join(
+            f"{value} {word}" for value, word in zip(() if flags is None else flags, meanings, strict=True)
+        )
         size = ", ".join(DIMENSIONS)
         rows.append(
             (f"`{name}`", size, attributes["long_name"], attributes.get("units", ""), values, FILL.get(name, ""))
