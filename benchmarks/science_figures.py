@@ -18,6 +18,7 @@ BLUE, VERMILION, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#595959"
 SOURCE = "Contains modified Copernicus Sentinel data 2017"
 SIMULATED = "Simulated archive"
 LABELS = {"bayes": "Bayes", "unet": "U-Net", "none": "no mask"}
+STACKED = {"science_sun.png", "science_rows.png", "science_coverage.png"}
 LINES = {"bayes": (VERMILION, "s", "--"), "unet": (BLUE, "o", "-"), "none": (GREY, "^", ":")}
 
 
@@ -30,20 +31,21 @@ def save_all(report: dict[str, Any], folder: Path) -> None:
         "science_coverage.png": (_coverage, report["run"]["matchups"], SIMULATED),
     }
     for name, (draw, found, source) in drawn.items():
-        figure = Figure(figsize=(7.4, 3.5), dpi=110, facecolor="white")
+        figure = Figure(figsize=(5.4, 6.6 if name in STACKED else 4.0), dpi=110, facecolor="white")
         draw(figure, found)
-        figure.tight_layout(rect=(0, 0.04, 1, 1))
-        figure.text(0.99, 0.015, source, ha="right", va="bottom", fontsize=7, color=GREY)
+        figure.tight_layout(rect=(0, 0.03, 1, 1))
+        figure.text(0.99, 0.008, source, ha="right", va="bottom", fontsize=8, color=GREY)
         with whole_file(folder / name) as partial:
             FigureCanvasAgg(figure).print_png(partial)
 
 
 def _panels(figure: Figure, *axes: tuple[str, str]) -> list[Axes]:
-    found = list(figure.subplots(1, len(axes), squeeze=False)[0])
+    # One below the other: side by side their letters could not be read on a telephone.
+    found = list(figure.subplots(len(axes), 1, squeeze=False)[:, 0])
     for panel, (across, up) in zip(found, axes, strict=True):
-        panel.set_xlabel(across, fontsize=9)
-        panel.set_ylabel(up, fontsize=9)
-        panel.tick_params(labelsize=8)
+        panel.set_xlabel(across, fontsize=11)
+        panel.set_ylabel(up, fontsize=11)
+        panel.tick_params(labelsize=10)
         panel.grid(linewidth=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     return found
@@ -58,12 +60,12 @@ def _sun(figure: Figure, curve: dict[str, Any]) -> None:
     angle.plot(curve["row"], curve["right_deg"], "-", color=BLUE, label="at the row itself")
     angle.plot(curve["row"], curve["original_deg"], "--", color=VERMILION, label="as the original takes it")
     angle.axhline(90, color=GREY, linewidth=0.8, linestyle=":")
-    angle.annotate("horizon", (0.98, 90), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-    angle.legend(fontsize=8)
+    angle.annotate("horizon", (0.98, 90), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=10)
+    angle.legend(fontsize=10)
     ratio.plot(curve["ratio_row"], curve["ratio"], "--", color=VERMILION, label="the original's, median of the row")
     ratio.axhline(1, color=BLUE, label="right")
     ratio.set_ylim(0, 1.1)
-    ratio.legend(fontsize=8, loc="lower right")
+    ratio.legend(fontsize=10, loc="lower right")
 
 
 def _rows(figure: Figure, curve: dict[str, Any]) -> None:
@@ -85,7 +87,7 @@ def _outputs(figure: Figure, found: dict[str, Any]) -> None:
     panel.plot(q, q / (q + weight * (1 - q)), "--", color=BLUE, label=f"theory, cloud weighed by {weight:g}")
     panel.plot(found["q"], found["cloud_share"], "o", color=VERMILION, markersize=4, label="labelled cloud, held out")
     panel.set(xlim=(0, 1), ylim=(0, 1.02))
-    panel.legend(fontsize=8, loc="lower right")
+    panel.legend(fontsize=10, loc="lower right")
 
 
 def _coverage(figure: Figure, found: dict[str, Any]) -> None:
@@ -104,5 +106,5 @@ def _coverage(figure: Figure, found: dict[str, Any]) -> None:
         label = LABELS[row["mask"]] + ("" if row["mask"] == "none" else ", its own threshold")
         spread.plot(100 * row["coverage"], row["rsd"], marker, color=colour, markersize=7, label=label)
         tail.plot(100 * row["coverage"], 100 * row["cold_tail"], marker, color=colour, markersize=7)
-    spread.legend(fontsize=7)
+    spread.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False)  # hides no curve
     tail.set_ylim(bottom=0)
