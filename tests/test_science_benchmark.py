@@ -64,7 +64,7 @@ def test_pictures_are_modest_and_told_whose_data_they_show() -> None:
     for name in pictures:
         assert (PAGE.parent / name).stat().st_size < MOST_PICTURE_BYTES
         with Image.open(PAGE.parent / name) as picture:
-            assert picture.width > 600
+            assert picture.width > 500
     assert "Contains modified Copernicus Sentinel data 2017" in PAGE.read_text()
 
 
