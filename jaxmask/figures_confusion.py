@@ -52,7 +52,7 @@ class _Outcome:
 OUTCOMES = (
     _Outcome("cloud in both", hexadecimal(CLOUD), "#000000", ""),
     _Outcome("missed cloud", hexadecimal(ONLY_LABEL), "#000000", "////"),
-    _Outcome("false alarm", hexadecimal(ONLY_MASK), "#000000", "...."),
+    _Outcome("false alarm", hexadecimal(ONLY_MASK), "#000000", "\\\\\\\\"),
     _Outcome("clear in both", hexadecimal(CLEAR), "#ffffff", ""),
 )
 

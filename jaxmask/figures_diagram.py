@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxmask.figures import (
@@ -22,21 +23,24 @@ from jaxmask.figures import (
     svg_of,
     themed,
 )
+from jaxmask.figures_confusion import short_count
 
 DIAGRAM_INCHES = (CHART_INCHES[0], 4.6)
 FROM_0_TO_1 = (-0.02, 1.02)
 FROM_0_TO_100 = (-2, 102)
-POINT_MARKERS = ("X", "P", "*", "D")
+DOTTED = (0, (1, 2))
+NO_SERIES = -1  # of a line of reference: of no series, grey
+POINT_MARKERS = ("X", "P", "D")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve of a diagram: a name for the legend, and its points."""
+    """One curve of a diagram: a name for the legend, its points, and the series whose colour and line it has."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    series: int = 0  # its colour and line
+    series: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def diagram(name: str, title: str, drawn: Diagram, description: str = "") -> str
         figure = Figure(DIAGRAM_INCHES, layout="constrained")
         axes = figure.add_subplot()
         for line in drawn.references:
-            axes.plot(line.x, line.y, linestyle=(0, (1, 2)), color=MUTED, linewidth=1.2, label=line.name)
+            colour = SERIES[line.series] if line.series >= 0 else MUTED
+            axes.plot(line.x, line.y, linestyle=DOTTED, color=colour, linewidth=1.2, label=line.name)
         for curve in drawn.curves:
             style: Any = {"color": SERIES[curve.series], "linestyle": LINE_STYLES[curve.series], "linewidth": 1.8}
             axes.plot(curve.x, curve.y, label=curve.name, **style)
@@ -96,7 +101,7 @@ def reliability_diagram(name: str, title: str, series: Sequence[Bins], descripti
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(DIAGRAM_INCHES, layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        upper.plot([0, 1], [0, 1], linestyle=(0, (1, 2)), color=MUTED, linewidth=1.2, label="as often as it says")
+        upper.plot([0, 1], [0, 1], linestyle=DOTTED, color=MUTED, linewidth=1.2, label="as often as it says")
         for bins in series:
             look: Any = {"color": SERIES[bins.series], "linestyle": LINE_STYLES[bins.series], "linewidth": 1.6}
             upper.plot(
@@ -106,13 +111,20 @@ def reliability_diagram(name: str, title: str, series: Sequence[Bins], descripti
             edges, counts = stairs(bins)
             style: Any = {"color": SERIES[bins.series], "linestyle": LINE_STYLES[bins.series]}
             lower.stairs(counts, edges, linewidth=1.6, baseline=None, **style)
-        lower.set_yscale("log")
-        lower.set_ylim(bottom=0.8)
+        _count_axis(lower, [count for bins in series for count in bins.counts])
         upper.set(ylabel="share with cloud", ylim=FROM_0_TO_1, xlim=FROM_0_TO_1)
         lower.set(xlabel="P(cloud) of the U-Net", ylabel="pixels per bin")
-        lower.tick_params(which="minor", left=False)
         legend_above(figure, columns=1)
         return themed(svg_of(figure), name, title, description)
+
+
+def _count_axis(axes: Axes, counts: Sequence[int]) -> None:
+    """Powers of ten around the counts, written without exponents."""
+    low, high = (10.0**edge for edge in (np.floor(np.log10(min(counts))), np.ceil(np.log10(max(counts) + 1))))
+    axes.set_yscale("log")
+    axes.set_ylim(0.8 * low, 1.25 * high)
+    axes.set_yticks([low, high], [short_count(round(low)), short_count(round(high))])
+    axes.minorticks_off()
 
 
 def stairs(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
