@@ -49,8 +49,7 @@ def write_outputs(
         if look is not None:
             from jaxmask.quicklook import write_quicklook  # as is matplotlib
 
-            settings = mask.threshold, mask.attributes["quantity"], int(mask.attributes.get("buffer", 0))
-            write_quicklook(picture, look, info, mask.probability, mask.valid, *settings)
+            write_quicklook(picture, look, info, mask)
         write_mask(stage / path.name, mask)
         _move(stage, path)
 

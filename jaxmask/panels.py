@@ -1,4 +1,4 @@
-"""Pictures of scenes as PNG bytes: single panels for a page, the quicklook, and the wide picture of several scenes."""
+"""Pictures of scenes as PNG bytes: single panels for a page, and the wide picture of several scenes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
@@ -106,50 +103,6 @@ def _palette(scenes: Sequence[ScenePictures], colours: int) -> Image.Image:
     palette = Image.new("P", (1, 1))
     palette.putpalette(entries)
     return palette
-
-
-def quicklook(
-    base: NDArray[np.uint8],
-    probability: NDArray[np.floating],
-    valid: NDArray[np.bool_],
-    threshold: float,
-    title: str,
-    quantity: str = "q",
-    buffer: int = 0,
-) -> bytes:
-    """False colour with the mask's outline beside the mask's values with their colour bar, as a PNG.
-
-    base: (H, W, 3) uint8; probability: (H, W) 0..1; valid: (H, W) bool; buffer: by how many pixels `probability` was
-    spread, which is said. Axes are in pixels of the 1 km grid.
-    """
-    height, width = valid.shape
-    spread = f"cloud spread by {buffer} pixels; " if buffer else ""
-    with mpl.rc_context(STYLE):
-        figure = Figure((12, 5.2 * height / width + 0.95), dpi=DPI, layout="compressed")
-        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-        figure.suptitle(title, color=INK, fontsize=10, parse_math=False)
-        left.imshow(base, interpolation="antialiased", interpolation_stage="rgba")
-        _outline(left, probability, valid, threshold)
-        left.set_title(f"cloud outlined where {quantity} > {threshold:g}; {NIGHT_AND_DAY}", fontsize=7.5)
-        right.imshow(colour.probability_colour(probability, valid, PROBABILITY_COLOURS), interpolation="antialiased")
-        scale = ScalarMappable(Normalize(0, 1), ListedColormap(PROBABILITY_COLOURS))
-        bar = figure.colorbar(scale, ax=right, fraction=0.046, pad=0.02, label=quantity_name(quantity))
-        bar.ax.axhline(threshold, color="white", linewidth=2.4)
-        bar.ax.axhline(threshold, color="black", linewidth=1)
-        right.set_title(f"{spread}grey: no data", fontsize=7.5)
-        for axes in (left, right):
-            axes.set_xlabel("column (1 km)")
-        left.set_ylabel("row (1 km)")
-        return _render(figure)
-
-
-def _outline(axes: Axes, probability: NDArray[np.floating], valid: NDArray[np.bool_], threshold: float) -> None:
-    """Contour at the threshold, unless the mask never crosses it; drawn dark under bright, to show on any ground."""
-    seen = probability[valid]
-    if seen.size and seen.min() < threshold < seen.max():
-        values = np.ma.masked_array(probability, ~valid)
-        axes.contour(values, levels=[threshold], colors="black", linewidths=1.1, alpha=0.5)
-        axes.contour(values, levels=[threshold], colors=colour.hexadecimal(colour.ORANGE), linewidths=0.6)
 
 
 def _wide_figure(scenes: Sequence[ScenePictures]) -> Figure:

@@ -12,7 +12,6 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from preprocess.colour import scene_look
 from preprocess.command import Output, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
 from preprocess.files import whole_file
@@ -37,8 +36,8 @@ class DescribeConfig(Output):
     paths: Positional[tuple[Path, ...]]
     """.SEN3 folders, zips, shards, folders of these, or lists of products."""
     png: Path | None = None
-    """Show each too, in false colour (S5, S3, S2 by day, S8 by night): NAME.png in this folder, of a shard
-    NAME_native.png or NAME_reference.png; or this one file."""
+    """Show each too, in natural colour by day, in microphysics (S7, S8, S9) by night, with latitudes, longitudes and
+    coast: NAME.png in this folder, of a shard NAME_native.png or NAME_reference.png; or this one file."""
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -115,13 +114,13 @@ def processor_version(path: Path) -> str | None:
 
 
 def save_picture(path: Path, scene: Scene) -> None:
-    """Write a scene's false colours to a PNG, pixel by pixel, whole or not at all."""
-    from PIL import Image  # not needed, nor waited for, without --png
+    """Write a PNG of what a scene looks like, with its graticule, its coast and a key, whole or not at all."""
+    from preprocess.scene_figure import picture_of  # Matplotlib is not needed, nor waited for, without --png
 
-    picture = scene_look(scene).picture
+    content = picture_of(scene)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
-        Image.fromarray(picture).save(partial, format="PNG", compress_level=3)
+        partial.write_bytes(content)
 
 
 def _native_scene(product: Product) -> Scene:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocess.colour import NO_DATA
 from preprocess.command import run
 from preprocess.compose import make_scene
 from preprocess.describe import DescribeConfig, find_items, main
 from preprocess.product import read_product
 from preprocess.scene import fit
+from preprocess.scene_figure import GAP, HEAD, HEADING, STRIPES
 from preprocess.shard import write_shard
 from tests.products import (
     COSMETIC,
@@ -190,21 +190,24 @@ def test_nothing_to_describe_is_a_usage_error(tmp_path: Path, capsys: pytest.Cap
     assert "no such file or folder" in capsys.readouterr().err
 
 
-def test_the_picture_is_the_scene_pixel_by_pixel(product: Path, tmp_path: Path) -> None:
-    """S5, S3, S2 of one radiance over one irradiance have one reflectance: grey by day, and fill is another grey."""
+def test_the_picture_shows_every_pixel_of_the_scene(product: Path, tmp_path: Path) -> None:
+    """S5, S3, S2 of one radiance over one irradiance have one reflectance: grey by day, and fill is striped."""
     assert run("preprocess.describe", DescribeConfig, main, [str(product), "--png", str(tmp_path / "a.png")]) == 0
     assert run("preprocess.describe", DescribeConfig, main, [str(product), "--png", str(tmp_path / "more")]) == 0
     one, other = tmp_path / "a.png", tmp_path / "more" / f"{NAME}.png"
     assert one.read_bytes() == other.read_bytes()
-    picture = np.asarray(Image.open(one))
-    assert picture.shape == (4, 6, 3)
+    picture = np.asarray(Image.open(one).convert("RGB"))
+    # 4 x 6 pixels, each 128 times 128 of the picture, below title and heading
+    panel = picture[HEAD + HEADING :, GAP:][: 4 * 128, : 6 * 128]
     # pi * 10 / (100 cos 60 degrees) = 0.6283 of a white of 1, to the power 1 / 1.8
-    assert (picture[1:] == round(255 * (0.2 * np.pi) ** (1 / 1.8))).all()
-    assert (picture[0, :2] == NO_DATA).all()
+    assert (panel[3 * 128 + 8 : -8, 8:-8] == round(255 * (0.2 * np.pi) ** (1 / 1.8))).all(), (
+        "no label, within the frame"
+    )
+    assert {tuple(rgb) for rgb in panel[8:120, 8:248].reshape(-1, 3).tolist()} == set(STRIPES)
     shard = tmp_path / f"{NAME}.hdf"
     write_shard(shard, make_scene(read_product(product)))
     assert run("preprocess.describe", DescribeConfig, main, [str(shard), "--png", str(tmp_path / "shard.png")]) == 0
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "shard.png")), picture)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "shard.png").convert("RGB")), picture)
 
 
 def test_a_product_and_its_shards_have_pictures_of_their_own(product: Path, tmp_path: Path) -> None:

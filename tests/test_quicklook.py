@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxmask import panels
-from jaxmask.quicklook import save_quicklook
+from jaxmask.quicklook import BAR_MARGIN, save_quicklook
 from preprocess.errors import UserError
+from preprocess.scene_figure import GAP
 from tests.run_folder import make_mask, make_scene
 
 
@@ -23,7 +23,7 @@ def test_a_quicklook_shows_scene_and_mask(tmp_path: Path, day: bool) -> None:
     save_quicklook(path, scene, mask.probability, mask.valid, quantity="P")
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
-    assert pixels.shape[1] == 12 * panels.DPI
+    assert pixels.shape[1] == 2 * (10 * 72 + GAP) + GAP + BAR_MARGIN, "72 columns, each shown ten times"
     left, right = pixels[:, : pixels.shape[1] // 2], pixels[:, pixels.shape[1] // 2 :]
     yellow = (right[..., 0] > 200) & (right[..., 1] > 180) & (right[..., 2] < 100)
     assert yellow.mean() > 0.05, "cloud is the yellow end of cividis, on the right"
