@@ -10,10 +10,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, cast
-
-import tyro
 
 from preprocess.errors import (
     EXIT_CRASH,
@@ -25,6 +24,7 @@ from preprocess.errors import (
     UserError,
 )
 from preprocess.files import write_json
+from preprocess.flag_help import read_flags
 from preprocess.flags import Output, Parallel, check
 from preprocess.pool import Item, Outcome, T
 from preprocess.terminal import log, log_to_stderr, tell_error
@@ -57,13 +57,16 @@ def parse(
     config_type: type[Config], prog: str, argv: Sequence[str] | None = None, default: Config | None = None
 ) -> Config:
     """Return `argv`, by default the process's, as a `config_type`; `default` holds what flags are where left out."""
-    return tyro.cli(
-        config_type,
-        prog=f"python -m {prog}",
-        args=argv,
-        default=tyro.MISSING_NONPROP if default is None else default,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    typed = called(prog)
+    return read_flags(config_type, f"python -m {prog}" if typed == prog else typed, argv, default)
+
+
+def called(prog: str) -> str:
+    """What the user has called the module `prog`: that, or `jaxmask STAGE`."""
+    stage = prog.rpartition(".")[2]
+    # Python, its -m perhaps, jaxmask and the stage: sys.argv names the module's file by now.
+    words = [Path(word).name for word in sys.orig_argv[:4]]
+    return f"jaxmask {stage}" if ("jaxmask", stage) in pairwise(words) else prog
 
 
 def run(
@@ -76,6 +79,7 @@ def run(
 ) -> int:
     """Parse `argv` into `config_type`, call `main`, and return the exit code that design.md gives to what happened."""
     _terminate_politely()
+    typed = called(prog)
     try:
         config = parse(config_type, prog, argv)
         log_to_stderr(quiet=config.quiet)
@@ -83,13 +87,13 @@ def run(
         sys.stdout.flush()
         return code
     except UserError as error:
-        tell_error(f"{prog}: error: {error}")
+        tell_error(f"{typed}: error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        tell_error(f"{prog}: interrupted; whatever was finished is whole, run the same command to go on")
+        tell_error(f"{typed}: interrupted; whatever was finished is whole, run the same command to go on")
         return EXIT_INTERRUPTED
     except Terminated:
-        tell_error(f"{prog}: terminated; whatever was finished is whole, run the same command to go on")
+        tell_error(f"{typed}: terminated; whatever was finished is whole, run the same command to go on")
         return EXIT_TERMINATED
     except BrokenPipeError:
         # Whoever read our output has had enough (| head); Python must not try to flush the rest at exit.
@@ -97,11 +101,11 @@ def run(
         return EXIT_DONE
     except OSError as error:
         if error.errno not in USER_ERRNOS:
-            return _crash(prog)
-        tell_error(f"{prog}: error: {error.filename or 'output'}: {error.strerror}; mend this and run again")
+            return _crash(typed)
+        tell_error(f"{typed}: error: {error.filename or 'output'}: {error.strerror}; mend this and run again")
         return EXIT_USAGE
     except Exception:
-        return _crash(prog)
+        return _crash(typed)
 
 
 def finish(
