@@ -1,9 +1,12 @@
-"""Run every `sh` and `python` block of the README in a scratch folder that holds what the README says the user has.
+"""Run every `sh` and `python` block of the README and of the documentation's pages, in one scratch folder.
 
-The blocks run in order, `sh` ones with `bash -e`, with the installed `python` first on the path, and with one epoch of
-a small network where they say 30. `make` lines are left out: .ci/run has run them. The scratch folder starts with a
-small simulated archive, shards in the original's layout, and where ../shared has one a Keras model that the original
-saved.
+    .ci/readme.py [PAGE...]        by default README.md, then the pages in the order of docs/index.md
+
+The blocks of a page run in order, `sh` ones with `bash -e`, with the installed `python` first on the path, with one
+epoch where they say 30, of a small network, and few products where they say 24. What a page leaves is there for the
+next. `make` lines are left out: .ci/run has run them. Blocks in `bash` need what CI lacks, and say so in their first
+line (tests/test_docs.py). The scratch folder starts with what the README says the user has: a small simulated archive,
+shards in the original's layout, and where ../shared has one a Keras model that the original saved.
 """
 
 import os
@@ -12,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
+import time
 from pathlib import Path
 
 import h5py
@@ -34,11 +39,33 @@ train_split: 0.4
 """
 
 
-def blocks(readme: Path) -> list[tuple[str, str]]:
-    """Language and text of the blocks, `sh` ones less their `make` and `git` lines."""
-    found = re.findall(r"^```(sh|python)\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
-    kept = [(language, re.sub(r"^make .*\n", "", text, flags=re.MULTILINE)) for language, text in found]
-    return [(language, text.replace("--epochs 30", "--epochs 1 --features 4")) for language, text in kept if text]
+def pages() -> list[Path]:
+    """The README, then the documentation's pages as its table of contents lists them."""
+    contents = re.findall(
+        r"^```{toctree}\n(.*?)^```", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names = [
+        re.sub(r".*<(.*)>", r"\1", line) for part in contents for line in part.split("\n\n", 1)[1].split("\n") if line
+    ]
+    return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("index", *names))]
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of the blocks, `sh` ones less their `make` lines."""
+    found = re.findall(r"^ *```(sh|python)\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    kept = [
+        (language, re.sub(r"^ *make .*\n", "", textwrap.dedent(text), flags=re.MULTILINE)) for language, text in found
+    ]
+    return [(language, shortened(text)) for language, text in kept if text.strip()]
+
+
+def shortened(text: str) -> str:
+    """The block's text with less to do."""
+    lines = []
+    for line in text.split("\n"):
+        small = "--epochs 1" if "--features" in line else "--epochs 1 --features 4"
+        lines.append(line.replace("--epochs 30", small).replace("--products 24", "--products 5 --seed 3"))
+    return "\n".join(lines)
 
 
 def furnish(scratch: Path) -> None:
@@ -74,21 +101,37 @@ def furnish(scratch: Path) -> None:
         shutil.copy(REFERENCE / "keras_model_A.h5", scratch / "model.h5")
 
 
-def main() -> None:
-    """Run the blocks; exit with the first failing one's code."""
+def run(page: Path, scratch: Path) -> int:
+    """Run the page's blocks; returns how many. CalledProcessError where one fails."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    found = blocks(Path(sys.argv[1]))
-    if not found:
-        sys.exit("no block found in the README")
+    ran = 0
+    for language, block in blocks(page):
+        if "model.h5" in block and not REFERENCE.exists():
+            print(f"{page.name}: a block is left out: it needs a published model.h5, and ../shared is not here")
+            continue
+        print(f"\n$ {block.rstrip()}", flush=True)
+        subprocess.run([*INTERPRETERS[language], block], cwd=scratch, env=environment, check=True)
+        ran += 1
+    return ran
+
+
+def main() -> None:
+    """Run the pages; exit with 1 at the first block that fails, and name its page."""
+    wanted = [Path(name).resolve() for name in sys.argv[1:]] or pages()
+    told = []
     with tempfile.TemporaryDirectory() as name:
         furnish(Path(name))
-        for language, block in found:
-            if "model.h5" in block and not REFERENCE.exists():
-                print("left out: needs a published model.h5, and ../shared is not here")
-                continue
-            print(f"\n$ {block.rstrip()}", flush=True)
-            subprocess.run([*INTERPRETERS[language], block], cwd=name, env=environment, check=True)
-    print(f"{len(found)} README blocks ran")
+        for page in wanted:
+            begun = time.monotonic()
+            try:
+                ran = run(page, Path(name))
+            except subprocess.CalledProcessError as error:
+                sys.exit(f"{page.relative_to(ROOT)}: a block ended with exit code {error.returncode}; it is above")
+            if ran:
+                told.append(f"{page.relative_to(ROOT)}: {ran} blocks in {time.monotonic() - begun:.0f} s")
+    if not told:
+        sys.exit(f"no block found in {len(wanted)} pages")
+    print("\n" + "\n".join(told))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ pygments_dark_style = "github-dark"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 autodoc_type_aliases = {name: name for name in ("ArrayLike", "NDArray", "Table", "Select")}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

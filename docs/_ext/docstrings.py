@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 CODE = re.compile(r"(`[^`]+`)")
+PARAGRAPH = re.compile(r"(Returns? |Raises |[a-z_]+(, [a-z_]+)*: )")  # how its sentences on arguments and results begin
 LETTERS = re.compile(r"([*|\\]|_(?=\W|$))")
 PROMPT = ">>>"
 
@@ -19,7 +20,8 @@ def as_restructured_text(lines: list[str]) -> list[str]:
     for line in lines:
         starts = line.lstrip().startswith(PROMPT)
         in_example = bool(line.strip()) and (in_example or starts)
-        if starts and not (made and in_example and made[-1].strip()):
+        first_of_example = starts and not (made and made[-1].lstrip().startswith(PROMPT))
+        if first_of_example or (not in_example and PARAGRAPH.match(line)):
             made.append("")
         made.append(line if in_example else _line(line))
     return made

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 

@@ -102,7 +102,8 @@ def filled_in(text: str) -> str:
 
 
 def _shape(field: ShardField) -> str:
-    return f"(H, W, {field.channels})" if field.channels else "(H, W)"
+    shape = f"(H, W, {field.channels})" if field.channels else "(H, W)"
+    return shape.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _told(field: ShardField) -> str:
