@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import io
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +105,34 @@ def test_the_image_is_made_of_what_its_build_can_see(project: dict[str, Any]) ->
     extra = re.search(r"^ARG EXTRA=(\w+)$", CONTAINERFILE.read_text(), re.MULTILINE)
     assert extra is not None
     assert {extra[1], "cuda13"} <= project["optional-dependencies"].keys()
+
+
+def write_wheel(path: Path, files: dict[str, str]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+
+
+def test_what_is_wrong_with_a_wheel_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+    held = importlib.import_module("wheel_files")
+    monkeypatch.setattr(held, "expected", lambda: {"jaxmask/a.py", "jaxmask/templates/report.html"})
+    whole = dict.fromkeys(held.expected(), "") | {"jaxmask-1.dist-info/licenses/LICENSE": ""}
+    sdist, good, bad = tmp_path / "x.tar.gz", tmp_path / "good.whl", tmp_path / "bad.whl"
+    with tarfile.open(sdist, "w:gz") as archive:
+        for name in {*held.expected(), *held.IN_SDIST} - {"CITATION.cff"}:
+            archive.addfile(tarfile.TarInfo(f"x-1/{name}"), io.BytesIO())
+    write_wheel(good, whole)
+    assert held.complaints(sdist, good, good) == ["not in the sdist: CITATION.cff"]
+    write_wheel(bad, {"jaxmask/a.py": "other", "jaxmask/more.py": "", "tests/test_a.py": ""})
+    assert held.complaints(sdist, bad, good) == [
+        "not in the wheel: jaxmask/templates/report.html",
+        "in the wheel, but not in the clone: jaxmask/more.py",
+        "not to be in a wheel: tests/test_a.py",
+        *(
+            f"differs between the wheels from sdist and clone: {name}"
+            for name in sorted({*whole, "jaxmask/more.py", "tests/test_a.py"})
+        ),
+        "the wheel holds no licence",
+        "not in the sdist: CITATION.cff",
+    ]
