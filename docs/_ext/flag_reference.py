@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from jaxmask.stages import STAGES
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -59,11 +61,7 @@ def commands() -> list[Command]:
 
 def stage_modules() -> list[tuple[str, str]]:
     """Name and module of every stage."""
-    try:
-        stages = importlib.import_module("jaxmask.stages").STAGES
-    except ImportError:
-        return [(name, module) for name, (module, _) in importlib.import_module("jaxmask.__main__").STAGES.items()]
-    return [(stage.name, stage.module) for stage in stages]
+    return [(stage.name, stage.module) for stage in STAGES]
 
 
 def config_of(module: str) -> type[Any]:
