@@ -24,6 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["_ext"]
 nitpicky = True
+smartquotes = False  # "--" is no dash here
 
 myst_enable_extensions = ["deflist", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 4

@@ -27,7 +27,7 @@ MARK = "<!-- commands -->"
 LAUNCHER = "launch.local"
 USUAL = ("0", "1", "2", "130", "143")
 # A name in a module's source by which it can end with a further exit code.
-SIGNS = {"3": ("finish", "EXIT_SOME_FAILED"), "69": ("join_others", "EXIT_LOST"), "75": ("EXIT_SAVED",)}
+SIGNS = {"3": ("finish", "conclude", "EXIT_SOME_FAILED"), "69": ("join_others", "EXIT_LOST"), "75": ("EXIT_SAVED",)}
 SHARED_LINE = {"quiet", "json"}
 
 
@@ -119,7 +119,7 @@ def markdown(command: Command) -> str:
     if command.module == LAUNCHER:
         usage += " -- COMMAND"
     also = f"\njaxmask {command.stage} {' '.join([*positionals, '[flags]'])}" if command.stage else ""
-    lines = [f"## {command.stage or command.module}", "", command.purpose, "", f"```text\n{usage}{also}\n```", ""]
+    lines = [f"## {command.stage or command.module}", "", _escaped(command.purpose), "", f"```text\n{usage}{also}\n```", ""]
     lines += ["```{program} " + command.module + "\n```", ""]
     for flag in sorted(command.flags, key=lambda each: (not each.positional, each.name.strip("-") in SHARED_LINE)):
         lines += _entry(flag)
