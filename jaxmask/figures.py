@@ -110,7 +110,7 @@ def curves(
             axes.plot(x, floats(line.values), style, color=colour, marker=marker, **line_look(len(x)), label=line.name)
         if mark is not None:
             axes.axvline(mark.x, color=INK, linewidth=0.9, linestyle=MARK_DASHES, label=mark.name)
-        whole_numbered(axes)
+        whole_numbered(axes, x)
         axes.set(xlabel=x_label, ylabel=y_label)
         legend_above(figure, columns=2)
         return themed(svg_of(figure), name, title, description)
@@ -126,8 +126,10 @@ def line_look(points: int) -> dict[str, Any]:
     return {"linewidth": 1.6, "markersize": 3.4, "markevery": max(1, points // 15)}
 
 
-def whole_numbered(axes: Axes) -> None:
-    """Ticks of the x axis at whole numbers alone."""
+def whole_numbered(axes: Axes, x: Sequence[float]) -> None:
+    """An x axis around whole numbers x, with ticks at whole numbers alone."""
+    margin = 0.5 + 0.02 * (max(x) - min(x))
+    axes.set_xlim(max(min(x) - margin, 0.5 * min(x)), max(x) + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 

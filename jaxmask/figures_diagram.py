@@ -23,7 +23,6 @@ from jaxmask.figures import (
     svg_of,
     themed,
 )
-from jaxmask.figures_confusion import short_count
 
 DIAGRAM_INCHES = (CHART_INCHES[0], 4.6)
 FROM_0_TO_1 = (-0.02, 1.02)
@@ -123,7 +122,7 @@ def _count_axis(axes: Axes, counts: Sequence[int]) -> None:
     low, high = (10.0**edge for edge in (np.floor(np.log10(min(counts))), np.ceil(np.log10(max(counts) + 1))))
     axes.set_yscale("log")
     axes.set_ylim(0.8 * low, 1.25 * high)
-    axes.set_yticks([low, high], [short_count(round(low)), short_count(round(high))])
+    axes.set_yticks([low, high], [f"{round(edge):,}" for edge in (low, high)])
     axes.minorticks_off()
 
 

@@ -42,7 +42,7 @@ def speed_panels(
             axes.plot(epochs, floats(values), **style, **line_look(len(epochs)))
             axes.set_ylabel(label)
             axes.set_ylim(0, max(1.1 * axes.get_ylim()[1], LEAST_TOP_PERCENT if label.endswith("%") else 0))
-        whole_numbered(panels[-1])
+        whole_numbered(panels[-1], epochs)
         panels[-1].set_xlabel("epoch")
         figure.align_ylabels(panels)
         return themed(svg_of(figure), name, title, description)

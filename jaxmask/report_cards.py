@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from jaxmask.report_numbers import (
@@ -16,6 +17,7 @@ from jaxmask.report_numbers import (
     share,
     spoken,
 )
+from jaxmask.report_scores import part_words
 from jaxmask.run_record import Run
 
 
@@ -35,42 +37,107 @@ def data_cards(run: Run) -> tuple[Card, ...]:
 
 
 def score_cards(run: Run) -> tuple[Card, ...]:
-    """Agreement with the label, and accuracy where the truth is known."""
+    """Agreement and IoU with the label, and accuracy where the truth is known."""
     cards = []
     agreement = find_record(run.evaluation, "unet", "label")
     if agreement:
-        note = f"always the commoner class: {spoken(share(agreement.get('majority')), ' %')}; {_pixels(agreement)}"
+        counted = _pixels(run.evaluation, agreement)
+        note = f"always the commoner class: {spoken(share(agreement.get('majority')), ' %')}; {counted}"
         cards.append(Card("Agreement with Bayes", share(score(agreement), "no pixels"), "%", note))
+        note = f"of cloud: in both, of what is in either; all called cloud: {_all_cloud(agreement)}; {counted}"
+        cards.append(Card("IoU with Bayes", share(agreement.get("iou"), _why(agreement)), "%", note))
     truths = [(mask, find_record(run.evaluation, mask, "truth")) for mask in ("unet", "bayes")]
     for mask, record in truths:
         if record:
-            note = f"against the hidden truth; {_pixels(record)}"
+            note = f"against the hidden truth; {_pixels(run.evaluation, record)}"
             cards.append(Card(f"Accuracy of {MASK_NAMES[mask]}", share(score(record), "no pixels"), "%", note))
     return tuple(cards)
 
 
-def _pixels(record: Record) -> str:
-    part = {"test": "held-out ", "validation": "validation ", "train": "training "}.get(record["part"], "")
-    return f"{spoken(number(record['count'], 0))} {part}pixels"
+def _all_cloud(record: Record) -> str:
+    """The IoU of a mask that is all cloud: its share right."""
+    return spoken(share(record.get("all_cloud")), " %")
 
 
-def sst_cards(records: tuple[Record, ...]) -> tuple[Card, ...]:
-    """The robust standard deviation of satellite minus buoy under each mask, for the algorithm of the histogram."""
+def _why(record: Record) -> str:
+    return "no cloud in either" if "iou" in record else "not judged"
+
+
+def _pixels(evaluation: Record | None, record: Record) -> str:
+    counted = f"{spoken(number(record['count'], 0))} {part_words(record['part'])}pixels"
+    judged = [
+        row
+        for row in (evaluation or {}).get("products", ())
+        if row["part"] in (record["part"], "all") or record["part"] == "all"
+    ]
+    products = sum(1 for row in judged if row.get("count", 1))
+    return f"{counted} of {products:,} product{'s' * (products != 1)}" if products else counted
+
+
+def sst_cards(records: tuple[Record, ...], paired: Sequence[Record] = ()) -> tuple[Card, ...]:
+    """The robust standard deviation of satellite minus buoy under each mask, and U-Net minus Bayes.
+
+    All are of the algorithm that the histogram shows; each with its 95 % interval, or why it has none.
+    paired: of sst.json, differences of two masks on the same resamples; older files have none.
+    """
     algorithm = histogram_algorithm(records)
     if algorithm is None:
         return ()
     own = (algorithm.name, algorithm.time_of_day)
     found = {record["mask"]: record for record in records if (record["algorithm"], record["time_of_day"]) == own}
-    return tuple(
+    cards = [
         Card(
             f"SST RSD, clear by {MASK_NAMES[mask]}",
             number(found[mask]["rsd"], 3, "none kept"),
             "K",
-            f"{algorithm.name}, {spoken(number(found[mask]['count'], 0))} match-ups",
+            f"{algorithm.name}, {spoken(number(found[mask]['count'], 0))} match-ups{_after(_interval(found[mask]))}",
         )
         for mask in ("bayes", "unet", "truth")
         if mask in found
+    ]
+    pairs = [pair for pair in paired if (pair["algorithm"], pair["time_of_day"]) == own and _is_unet_minus_bayes(pair)]
+    return (*cards, *(_difference_card(algorithm.name, pair) for pair in pairs[:1]))
+
+
+def _is_unet_minus_bayes(pair: Record) -> bool:
+    return (pair["mask"], pair["minus"], pair["at"]) == ("unet", "bayes", "native")
+
+
+def _difference_card(algorithm: str, pair: Record) -> Card:
+    value = pair["differences"].get("rsd")
+    bounds = (pair.get("intervals") or {}).get("rsd")
+    verdict = ""
+    if bounds and None not in bounds:
+        verdict = "; it holds 0: no difference shown" if bounds[0] <= 0 <= bounds[1] else "; 0 lies outside"
+    told = _interval(pair) or "no interval"
+    counted = f", {spoken(number(pair['eligible'], 0))} match-ups eligible" if "eligible" in pair else ""
+    return Card(
+        "SST RSD, U-Net minus Bayes",
+        signed(value, 3, "none kept"),
+        "K",
+        f"{algorithm}{counted}; below 0 the U-Net is better; {told}{verdict}",
     )
+
+
+def signed(value: float | None, digits: int, reason: str) -> Cell:
+    """A difference: as `number`, with its sign, whatever it is."""
+    cell = number(value, digits, reason)
+    positive = value is not None and value > 0 and bool(cell.text)
+    return Cell("+" + cell.text, number=True) if positive else cell
+
+
+def _interval(record: Record) -> str:
+    """The 95 % interval of the RSD in words, or why there is none; "" of files that don't say."""
+    bounds = (record.get("intervals") or {}).get("rsd")
+    if bounds and None not in bounds:
+        low, high = (number(bound, 3).text for bound in bounds)
+        return f"95 % interval {low} to {high} K, {record['scenes']} scenes resampled"
+    why = record.get("no_interval_because")
+    return f"no interval: {why}" if why else ""
+
+
+def _after(words: str) -> str:
+    return f"; {words}" if words else ""
 
 
 def speed_cards(run: Run) -> tuple[Card, ...]:
@@ -78,12 +145,18 @@ def speed_cards(run: Run) -> tuple[Card, ...]:
     if not run.history:
         return ()
     later = run.history[1:] or run.history
-    rate = median(epoch["patches_per_second"] for epoch in later)
-    wait = median(epoch.get("wait_share") or 0 for epoch in later)
-    seconds = sum((epoch["train_seconds"] or 0) + (epoch["test_seconds"] or 0) for epoch in run.history)
+    rate = _median(later, "patches_per_second")
+    wait = _median(later, "wait_share")
     which = "median epoch after the first" if len(run.history) > 1 else "one epoch, compilation included"
-    note = f"{which}; {share(wait).text} % of it waiting for data"
+    waited = f"{share(wait).text} % of it waiting for data" if wait is not None else "waiting not recorded"
+    parts = [[epoch.get(f"{part}_seconds") or 0 for part in ("train", "validation", "test")] for epoch in run.history]
+    epochs = f"{len(run.history)} epoch{'s' * (len(run.history) != 1)}, testing included"
     return (
-        Card("Training speed", number(rate, 1), "patches/s", note),
-        Card("Training time", number(seconds, 0), "s", f"{len(run.history)} epochs, testing included"),
+        Card("Training speed", number(rate, 1), "patches/s", f"{which}; {waited}"),
+        Card("Training time", number(sum(map(sum, parts)), 0), "s", epochs),
     )
+
+
+def _median(history: Sequence[Record], name: str) -> float | None:
+    values = [epoch[name] for epoch in history if epoch.get(name) is not None]
+    return median(values) if values else None

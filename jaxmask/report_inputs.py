@@ -17,6 +17,7 @@ from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
+from jaxmask.report_forms import check_history, check_match_ups, check_scores
 from jaxmask.results_row import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
 from jaxmask.shares import PROCESSES_FAILURES
@@ -147,19 +148,25 @@ def _read_history(path: Path) -> list[Record]:
     for epoch in history:
         if not (epoch.keys() >= EPOCH_KEYS and isinstance(epoch["train"], dict)):
             raise UserError(f"{path}: expected {', '.join(sorted(EPOCH_KEYS))} in every line; put it back as it was")
+    check_history(str(path), history)
     return history
 
 
 def _read_statistics(path: Path) -> Record:
     value = _read_object(path)
     _check_records(path, value, "statistics", STATISTIC_KEYS)
+    check_match_ups(str(path), value)
     return value
 
 
 def _read_evaluation(path: Path) -> Record:
     value = _read_object(path)
-    for name, keys in (("records", RECORD_KEYS), ("products", PRODUCT_KEYS), ("matchups", STATISTIC_KEYS)):
-        _check_records(path, value, name, keys)
+    _check_records(path, value, "records", RECORD_KEYS)
+    for name, keys in (("products", PRODUCT_KEYS), ("matchups", STATISTIC_KEYS)):
+        if name in value:  # which evaluations of old did not write
+            _check_records(path, value, name, keys)
+    check_scores(str(path), value)
+    check_match_ups(str(path), {"statistics": value.get("matchups", [])})
     return value
 
 

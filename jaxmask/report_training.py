@@ -9,8 +9,8 @@ from jaxmask.report_numbers import PART_NAMES, Cell, Chart, Record, TableText, n
 # Scores of history.jsonl: what the axis calls them, their factor there, and digits in a sentence.
 SHOWN = {
     "loss": ("Loss", "loss, nats", 1.0, 3),
-    "accuracy": ("Agreement with Bayes", "agreement with the label, %", 100.0, 1),
-    "iou": ("IoU of cloud", "IoU of cloud with the label's, %", 100.0, 1),
+    "accuracy": ("Agreement with Bayes", "agreement, %", 100.0, 1),
+    "iou": ("IoU of cloud", "IoU of cloud, %", 100.0, 1),
 }
 
 
@@ -48,7 +48,7 @@ def _score_chart(history: tuple[Record, ...], key: str, best: tuple[int, str] | 
     title = f"{name} by epoch, {epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else f"{name} of epoch {epochs[0]}"
     mark = Mark(f"best, epoch {best[0]}", best[0]) if best and len(epochs) > 1 else None
     kept = f" Marked: epoch {best[0]}, the lowest {best[1]}, kept as the best checkpoint." if best and mark else ""
-    svg = curves(f"training-{key}", title, epochs, lines, "epoch", label, mark, f"{told}.{kept}")
+    svg = curves(f"training-{name.split()[0].lower()}", title, epochs, lines, "epoch", label, mark, f"{told}.{kept}")
     return Chart(svg, f"{title}: {told}.{kept}")
 
 
