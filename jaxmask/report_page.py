@@ -20,6 +20,7 @@ from jaxmask.report_numbers import (
     statistics_table,
 )
 from jaxmask.report_products import ProductTable
+from jaxmask.report_scores import confusion_tables
 from jaxmask.report_training import training_charts, training_table
 from jaxmask.run_record import Run, StageFailure
 
@@ -93,13 +94,18 @@ def make_page(
     records = statistics_of(run.sst, run.evaluation)
     return Page(
         name=run.places.run.resolve().name,
-        cards=(*data_cards(run), *score_cards(run), *sst_cards(records), *speed_cards(run)),
+        cards=(
+            *data_cards(run),
+            *score_cards(run),
+            *sst_cards(records, (run.sst or {}).get("paired", ())),
+            *speed_cards(run),
+        ),
         stages=stages_table(run),
         training=training_charts(run.history),
         training_table=training_table(run.history[-1]) if run.history else None,
         matchup_charts=matchup_charts(run, records),
         matchup_table=statistics_table(records) if records else None,
-        evaluation=evaluation_tables(run.evaluation) if run.evaluation else (),
+        evaluation=(*evaluation_tables(run.evaluation), *confusion_tables(run.evaluation)) if run.evaluation else (),
         evaluation_charts=agreement_charts(run.evaluation) if run.evaluation else (),
         settings=settings_table(run.config) if run.config else None,
         failures=group_failures((*run.failures, *unread)),
