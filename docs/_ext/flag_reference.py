@@ -119,7 +119,14 @@ def markdown(command: Command) -> str:
     if command.module == LAUNCHER:
         usage += " -- COMMAND"
     also = f"\njaxmask {command.stage} {' '.join([*positionals, '[flags]'])}" if command.stage else ""
-    lines = [f"## {command.stage or command.module}", "", _escaped(command.purpose), "", f"```text\n{usage}{also}\n```", ""]
+    lines = [
+        f"## {command.stage or command.module}",
+        "",
+        _escaped(command.purpose),
+        "",
+        f"```text\n{usage}{also}\n```",
+        "",
+    ]
     lines += ["```{program} " + command.module + "\n```", ""]
     for flag in sorted(command.flags, key=lambda each: (not each.positional, each.name.strip("-") in SHARED_LINE)):
         lines += _entry(flag)
