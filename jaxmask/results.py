@@ -16,6 +16,7 @@ from jaxmask.history import read_history
 from jaxmask.results_row import COLUMNS, published_units, read_results
 from jaxmask.results_runs import model_folder, read_runs
 from jaxmask.results_table import EXTRA_COLUMNS, Row, csv_row, markdown_tables, with_speed_up
+from jaxmask.results_text import plain_tables
 from preprocess.command import log, print_summary, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
 from preprocess.files import whole_file
@@ -50,16 +51,18 @@ def main(config: ResultsConfig) -> int:
     if not rows:
         raise UserError(f"none of the {len(config.runs)} runs can be shown; the first for this: {failures[0].error}")
     rows = with_speed_up(rows)
-    text = markdown_tables(rows)
-    if failures:
-        text += "\n\nNot shown:\n\n" + "\n".join(f"- {failure.error}" for failure in failures)
     if config.output is not None:
+        text = markdown_tables(rows)
+        if failures:
+            text += "\n\nNot shown:\n\n" + "\n".join(f"- {failure.error}" for failure in failures)
         with whole_file(config.output) as partial:
             partial.write_text(text + "\n")
     if config.csv is not None:
         write_csv(config.csv, rows)
     told = [csv_row(row, COLUMNS) for row in rows]
-    print_summary(config, {"message": text, "runs": told, "failures": [dataclasses.asdict(one) for one in failures]})
+    print_summary(
+        config, {"message": plain_tables(rows), "runs": told, "failures": [dataclasses.asdict(one) for one in failures]}
+    )
     return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 

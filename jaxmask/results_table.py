@@ -52,8 +52,13 @@ def with_speed_up(rows: Sequence[Row]) -> list[Row]:
 
 def markdown_tables(rows: Sequence[Row]) -> str:
     """Return the tables of speed and of scores in Markdown, with what their columns mean."""
+    return "\n\n".join([_markdown(SPEED, rows), _markdown(SCORES, rows), *notes(rows)])
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Return what the columns mean."""
     compiled = sorted({row["run"] for row in rows if row["rate"] == RATES[-1] and row["speed_up"]})
-    notes = [
+    found = [
         "patches/s: patches trained on in a second of training. published images/s: all patches of an epoch, tested "
         "ones too, over the seconds of training alone, as the published figures count. waiting: share of the time of "
         "training in which the step waited for its input.",
@@ -62,8 +67,8 @@ def markdown_tables(rows: Sequence[Row]) -> str:
         "growth in devices.",
     ]
     if compiled:
-        notes.append(f"Of epoch 1, which compiles too, as there is no second one everywhere: {', '.join(compiled)}.")
-    return "\n\n".join([_markdown(SPEED, rows), _markdown(SCORES, rows), *notes])
+        found.append(f"Of epoch 1, which compiles too, as there is no second one everywhere: {', '.join(compiled)}.")
+    return found
 
 
 def csv_row(row: Row, columns: Sequence[str]) -> Row:

@@ -117,7 +117,8 @@ def test_runs_that_are_not_finished_are_named_and_the_rest_is_shown(
     told = capsys.readouterr().err
     assert f"{begun}: its training is not finished, 1 of 2 epochs are; run its command again to go on" in told
     assert "nothing: expected a model folder of jaxmask.train, which holds config.json; found none" in told
-    assert f"| {good.parent} " in told
+    assert f"...{str(good.parent)[-14:]} " in told, "its name is shortened"
+    assert max(len(line) for line in told.splitlines() if str(tmp_path) not in line) <= 80
     assert "Not shown:\n\n- " in (tmp_path / "runs.md").read_text()
     with pytest.raises(UserError, match="none of the 2 runs can be shown"):
         main(ResultsConfig((begun, tmp_path / "nothing")))
