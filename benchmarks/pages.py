@@ -23,13 +23,17 @@ import faults_table
 import gpu_table
 import infer_table
 import measure
+import report_table
 import science_page
 import sst_table
 import training_scale
 import truth_page
 
 MEASURED = Path(__file__).resolve().parent / "measured"
-READ = ("backends", "cpu", "faults_infer", "gpu", "inference", "input", "science", "sst", "training_scaling", "truth")
+READ = (
+    "backends", "cpu", "faults_infer", "gpu", "inference", "input", "report", "science", "sst", "training_scaling",
+    "truth",
+)  # fmt: skip
 # The one-day set of the published benchmark; 480 granules of three minutes a day; two satellites since 2016 and 2018.
 SETS = {"one day, both satellites": 971, "one year, one satellite": 175_000, "both whole archives": 3_500_000}
 # The manifest of the measured product (collection 002) lists 110 files of 485.8 MB in all; a zip of such files, which
@@ -70,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         "faults": faults_table.text(further["faults_infer"]),
         "gpu": gpu_table.text(further["gpu"]),
         "inference": infer_table.text(further["inference"]),
+        "report": report_table.text(further["report"]),
         "sst": sst_table.text(further["sst"]),
         "training": training_scale.text(further | {"conversion": conversion}),
         **science_page.texts(further["science"]),

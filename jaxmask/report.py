@@ -17,7 +17,8 @@ from preprocess.command import Failure, finish, run
 from preprocess.files import writable_folder
 from preprocess.flags import Parallel, check
 
-# So many full scenes are some 100 MB and minutes of work: enough for whoever looks through a run's worst masks.
+# A full scene's page is 3.2 MB and half a second of work (benchmarks/measured/report.json): so many are 155 MB, enough
+# to look through a run's worst masks; those of all 971 products would be 3 GB.
 DEFAULT_SCENES = 48
 
 
