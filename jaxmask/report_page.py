@@ -23,6 +23,7 @@ from jaxmask.report_products import ProductTable
 from jaxmask.report_scores import confusion_tables
 from jaxmask.report_training import training_charts, training_table
 from jaxmask.run_record import Run, StageFailure
+from jaxmask.scene_view import SceneView
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,6 @@ class Absent:
 
     what: str
     command: str
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of a scene, as a data URI."""
-
-    title: str
-    source: str
-    description: str
-
-
-@dataclass(frozen=True)
-class SceneView:
-    """One scene: its product, why it was chosen, what is known of it, and its pictures."""
-
-    product: str
-    reason: str
-    facts: tuple[tuple[str, str], ...]
-    panels: tuple[Panel, ...]
 
 
 @dataclass(frozen=True)

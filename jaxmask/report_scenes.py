@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jaxmask import panels
-from jaxmask.panels import PANEL_TITLES, ScenePictures
-from jaxmask.report_numbers import Record, share, spoken
-from jaxmask.report_page import Panel, SceneView
+from jaxmask.panels import ScenePictures
+from jaxmask.report_numbers import Record
 from jaxmask.run_record import Run
-from jaxmask.seen import SeenScene
+from jaxmask.scene_view import SceneView, scene_pictures, see_scene
 from jaxmask.seen_scene import read_seen_scene
-from preprocess.colour import shrink
 from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.shard import read_window
 
-PANEL_PIXELS = 640
+MOST_COLUMNS = 640  # of a scene in the report, which then stays at a MB or so a scene
 DARK_SHARE = 0.01
 MOST_SCENES = 3
 DARK_SCENES_READ = 24  # flags of so many products are read to find one at night
@@ -84,57 +79,11 @@ def _at_night(name: str, sunlit: Mapping[str, float]) -> bool:
 
 
 def draw_scene(shard: Path, mask_path: Path, why: str, number: int) -> tuple[SceneView, ScenePictures]:
-    """Read one product and its mask and draw what both of them cover; they share pixel (0, 0)."""
+    """Read one product and its mask and draw what both of them cover; they share pixel (0, 0).
+
+    number: tells the scene from the page's other scenes.
+    """
     seen = read_seen_scene(shard, mask_path)
-    view = see_scene(seen, why, number)
-    remark = f"{why}: {dict(view.facts)['disagreement']}"
-    return view, ScenePictures(seen.info.product, remark, _pictures(seen))
-
-
-def see_scene(seen: SeenScene, why: str, number: int) -> SceneView:
-    """The scene as a page shows it; `number` tells it from the page's other scenes."""
-    return SceneView(seen.info.product, why, _facts(seen), _panels(_pictures(seen), number))
-
-
-def _pictures(seen: SeenScene) -> tuple[NDArray[np.uint8], ...]:
-    return panels.scene_panels(seen.base, seen.label, seen.label_valid, seen.probability, seen.valid, seen.threshold)
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """The bytes of an image inside an address."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _facts(seen: SeenScene) -> tuple[tuple[str, str], ...]:
-    compared = seen.label_valid & seen.valid
-    differing = _per_cent(seen.label != seen.cloud, compared, "no label")
-    return (
-        ("sensing start", seen.info.start_time),
-        ("cloud in the label", _per_cent(seen.label, compared, "no label")),
-        ("cloud in the U-Net", _per_cent(seen.cloud, seen.valid, "no valid pixel")),
-        (
-            "disagreement",
-            f"{differing} of {int(compared.sum()):,} pixels",
-        ),
-    )
-
-
-def _per_cent(true: NDArray[np.bool_], among: NDArray[np.bool_], reason: str) -> str:
-    return spoken(share(float(true[among].mean()) if among.any() else None, reason), " %")
-
-
-def _panels(pictures: Sequence[NDArray[np.uint8]], number: int) -> tuple[Panel, ...]:
-    descriptions = (
-        "natural colour by day, 10.8 µm temperature by night",
-        "Bayes label: cloud near-white, clear dark blue, no data grey",
-        "network output from 0, clear, to 1, cloud; no data grey",
-        "where label and U-Net differ",
-    )
-    base, *maps = pictures
-    step = -(-base.shape[1] // PANEL_PIXELS)
-    files = [data_uri(panels.encode(shrink(base, PANEL_PIXELS), "jpeg"), "jpeg")]
-    files += [data_uri(panels.encode(np.ascontiguousarray(picture[::step, ::step])), "png") for picture in maps]
-    return tuple(
-        Panel(title, file, f"Scene {number}: {description}")
-        for title, file, description in zip(PANEL_TITLES, files, descriptions, strict=True)
-    )
+    pictures = scene_pictures(seen)
+    view = see_scene(seen, why, number, pictures, MOST_COLUMNS)
+    return view, ScenePictures(seen.info.product, f"{why}: {dict(view.facts)['disagreement']}", pictures)

@@ -13,10 +13,12 @@ from jaxmask.page import render_page
 from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, ScenePictures, quantity_name, wide_picture
 from jaxmask.report_drawing import draw_products
 from jaxmask.report_numbers import DEFAULT_THRESHOLD
-from jaxmask.report_page import Live, Page, SceneView, make_page
+from jaxmask.report_page import Live, Page, make_page
 from jaxmask.report_products import product_table
 from jaxmask.report_scenes import choose_scenes, draw_scene, products_to_choose_from, sunlit_shares
 from jaxmask.run_record import Run, StageFailure
+from jaxmask.scene_page import VIEWER_SCRIPTS
+from jaxmask.scene_view import SceneView
 from preprocess.files import whole_file
 from preprocess.flags import Parallel
 from preprocess.pool import one_line
@@ -100,7 +102,8 @@ def render(page: Page) -> str:
     """The page as HTML, everything escaped but the charts that we drew."""
     key = [(text, hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY]
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return render_page(REPORT_NAME, SCRIPTS, page=page, key=key, bands=NIGHT_AND_DAY, written=written)
+    scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if page.scenes else ()))
+    return render_page(REPORT_NAME, scripts, page=page, key=key, bands=NIGHT_AND_DAY, written=written)
 
 
 def _bar(record: Run) -> str:

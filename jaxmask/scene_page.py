@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jaxmask.colour import hexadecimal
+from jaxmask.figures import colour_bar
 from jaxmask.page import render_page
-from jaxmask.panels import NIGHT_AND_DAY
-from jaxmask.report_scenes import see_scene
+from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, quantity_name
+from jaxmask.scene_view import making_facts, see_scene
 from jaxmask.seen import SeenScene
 from preprocess.files import whole_file
 
 SCENES_FOLDER = "scenes"  # of a run: scenes/NAME.html
 TEMPLATE = "scene.html"
+VIEWER_SCRIPTS = ("vendor/openseadragon.min.js", "viewer.js")
 
 
 def write_scene_page(path: Path, seen: SeenScene, report: str = "../report.html") -> None:
@@ -19,6 +22,15 @@ def write_scene_page(path: Path, seen: SeenScene, report: str = "../report.html"
 
     report: where the link back leads, relative to `path`. Raises OSError where it can't be written.
     """
-    text = render_page(TEMPLATE, scene=see_scene(seen, "", 1), report=report, bands=NIGHT_AND_DAY)
+    text = render_page(
+        TEMPLATE,
+        VIEWER_SCRIPTS,
+        scene=see_scene(seen),
+        making=making_facts(seen),
+        report=report,
+        bands=NIGHT_AND_DAY,
+        key=[(text, hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY],
+        bar=colour_bar("probability", "Colours of the mask, 0 to 1", quantity_name(seen.quantity), seen.threshold),
+    )
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
