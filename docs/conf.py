@@ -35,12 +35,12 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-# A blue of 4.5 : 1 and more on its background, and of the Okabe-Ito palette's hue.
+# Links of 4.5 : 1 and more on their background.
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#005a8c", "color-brand-content": "#005a8c"},
     "dark_css_variables": {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"},
 }
-pygments_style = "tango"
+pygments_style = "default"
 pygments_dark_style = "github-dark"
 
 autodoc_member_order = "bysource"
