@@ -78,7 +78,8 @@ def _bar(axes: Axes, place: int, row: Confusion) -> None:
     for outcome, count in zip(OUTCOMES, row.counts, strict=True):
         width = 100 * count / row.total
         label = outcome.name if place == 0 else None
-        look: Any = {"facecolor": outcome.colour, "edgecolor": MUTED, "hatch": outcome.hatch, "linewidth": 0.6}
+        edge = outcome.ink if outcome.hatch else MUTED  # hatches are drawn in the colour of the edge
+        look: Any = {"facecolor": outcome.colour, "edgecolor": edge, "hatch": outcome.hatch, "linewidth": 0.6}
         axes.barh(place, width, 0.42, start, label=label, **look)
         if count >= LEAST_LABELLED * row.total:
             _number(axes, start + width / 2, place, f"{width:.0f}", outcome)
