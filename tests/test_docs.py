@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [
     *sorted(DOCS.rglob("*.md")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "notebooks/README.md")),
 ]
 FENCE = re.compile(r"^ *```(.*)\n((?:.*\n)*?) *```$", re.MULTILINE)
 LANGUAGES = {"sh", "bash", "python", "text", "yaml"}  # a block without one could hide a command that nobody runs
@@ -88,6 +88,14 @@ def test_links_lead_to_files(page: Path) -> None:
     text = FENCE.sub("", page.read_text())
     for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", text):
         assert (page.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_every_text_that_is_linked_to_is_a_page() -> None:
+    pages = adopted.adopted_files(DOCS)
+    for page in PAGES:
+        for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+\.md)", FENCE.sub("", page.read_text())):
+            file = (page.parent / target).resolve()
+            assert file in pages or DOCS in file.parents, f"{page} links to {target}, which no page of docs/ adopts"
 
 
 def test_the_table_of_contents_has_every_page_once() -> None:
