@@ -49,7 +49,7 @@ def draw_products(run: Run, scenes: int | None, flags: Parallel) -> Drawings:
     scenes: so many full scenes are written, those of `full_scenes`; None: all. A drawing is up to date if it was made
     by this version from the same shard and mask, by their sizes and times of change.
     """
-    names = [name for name in run.shards if name in run.masks]
+    names = [name for name in run.infos if name in run.masks]  # what could not be read has failed already
     if not names:
         return Drawings({}, frozenset(), (), 0)
     folder = writable_folder(run.places.run / SCENES_FOLDER)

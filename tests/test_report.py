@@ -231,10 +231,10 @@ def test_failures_of_stages_are_shown_and_every_name_is_escaped(tmp_path: Path) 
     html = (folder / "report.html").read_text()
     assert "<script>alert" not in html
     words = Page(html).words
-    assert "extract <script>alert(1)</script>.zip no such file & more" in words
-    assert "infer another's cut short" in words
-    assert "sst of sst cut short" in words
-    assert "evaluate of evaluation cut short" in words
+    assert "extract 1 <script>alert(1)</script>.zip no such file & more" in words
+    assert "infer 1 another's cut short" in words
+    assert "sst 1 of sst cut short" in words
+    assert "evaluate 1 of evaluation cut short" in words
     assert "Cloud masks of run <b>&" in words
 
 
