@@ -175,7 +175,7 @@ def test_the_swipe_shows_the_label_left_and_the_prediction_right(page: Page, see
     page.keyboard.press("End")
     box = page.locator("#viewer-frame").bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 30)
+    page.mouse.move(box["x"] + box["width"] - 6, box["y"] + 30)
     page.mouse.down()
     page.mouse.move(box["x"] + 1 + 0.25 * (box["width"] - 2), box["y"] + 60, steps=3)
     page.mouse.up()
