@@ -77,6 +77,35 @@ def check_match_ups(what: str, sst: Record) -> None:
                 _numbers(where, record["differences"], record["differences"])
 
 
+def check_match_up_curves(what: str, sst: Record) -> None:
+    """The same of `coverage_curves`, `equal_coverage` and `dependence`, if there."""
+    for name in ("coverage_curves", "equal_coverage", "dependence"):
+        records = sst.get(name, [])
+        _expect(isinstance(records, list), what, f"'{name}'", "a list", records)
+        for place, record in enumerate(records):
+            where = f"{what}, {name}[{place}]"
+            _expect(isinstance(record, dict), where, "it", "an object", record)
+            _all(where, record, ("mask", "algorithm", "time_of_day"), _is_text, "text")
+            if name == "coverage_curves":
+                _all(where, record, ("eligible",), _is_count, "a whole number from 0 on")
+                _all(where, record, ("points",), lambda value: isinstance(value, list), "a list")
+                for point in record["points"]:
+                    _expect(isinstance(point, dict), where, "'points'", "a list of objects", point)
+                    _check_spread(where, point, ("coverage",), ("rsd", "cold_tail"))
+            elif name == "equal_coverage":
+                _check_spread(where, record, (), ("median", "rsd"))
+                _check_intervals(where, record)
+            else:
+                _all(where, record, ("by",), _is_text, "text")
+                _check_spread(where, record, ("from", "to"), ("median", "rsd"))
+
+
+def _check_spread(where: str, record: Record, always: Iterable[str], if_any: Iterable[str]) -> None:
+    """A count, numbers that are `always` there, and numbers that are there if the count is not 0."""
+    _all(where, record, ("count",), _is_count, "a whole number from 0 on")
+    _all(where, record, always if not record["count"] else (*always, *if_any), _is_number, "a number")
+
+
 def _check_intervals(where: str, record: Record) -> None:
     found = record.get("intervals")
     _expect(found is None or isinstance(found, dict), where, "'intervals'", "an object or null", found)

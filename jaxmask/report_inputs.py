@@ -17,7 +17,7 @@ from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
-from jaxmask.report_forms import check_history, check_match_ups, check_scores
+from jaxmask.report_forms import check_history, check_match_up_curves, check_match_ups, check_scores
 from jaxmask.results_row import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
 from jaxmask.shares import PROCESSES_FAILURES
@@ -156,6 +156,7 @@ def _read_statistics(path: Path) -> Record:
     value = _read_object(path)
     _check_records(path, value, "statistics", STATISTIC_KEYS)
     check_match_ups(str(path), value)
+    check_match_up_curves(str(path), value)
     return value
 
 

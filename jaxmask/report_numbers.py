@@ -176,17 +176,23 @@ def histogram_samples(
 ) -> tuple[Sample, ...]:
     """Differences in K where Bayes and where the U-Net say clear, of the rows that the statistics use at the
     algorithm's own time of day."""
-    eligible = quality_filter(matchups, algorithm)
-    if "in_statistics" in matchups:
-        eligible &= np.asarray(matchups["in_statistics"]) > 0
-    if "time_of_day" in matchups:
-        eligible &= np.asarray(matchups["time_of_day"]) == algorithm.time_of_day
+    eligible = eligible_rows(matchups, algorithm)
     difference = differences(matchups, algorithm)
     clear = {
         "Bayes": bayes_clear(matchups, dual_view=algorithm.dual_view, threshold=bayes_threshold),
         "U-Net": matchups["model_mask"] < threshold,
     }
     return tuple(_named_sample(name, difference[eligible & rows]) for name, rows in clear.items())
+
+
+def eligible_rows(matchups: Table, algorithm: Algorithm) -> np.ndarray:
+    """The rows, (N,) bool, that the statistics use at the algorithm's own time of day."""
+    eligible = quality_filter(matchups, algorithm)
+    if "in_statistics" in matchups:
+        eligible &= np.asarray(matchups["in_statistics"]) > 0
+    if "time_of_day" in matchups:
+        eligible &= np.asarray(matchups["time_of_day"]) == algorithm.time_of_day
+    return eligible
 
 
 def histogram_algorithm(records: Sequence[Record]) -> Algorithm | None:

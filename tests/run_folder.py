@@ -135,7 +135,7 @@ def write_statistics(folder: Path, train: list[str], test: list[str]) -> None:
     reference = {"bayes_median": -0.15, "bayes_RSD": 0.25, "unet_median": -0.16, "unet_RSD": 0.24, "agreement": 0.9,
                  "rows": 500, "rows_after_filters": 400}  # fmt: skip
     paired = [_pair("native", -0.01), _pair("equal_coverage", -0.012)]
-    sst = {"reference": reference, "statistics": statistics, "paired": paired}
+    sst = {"reference": reference, "statistics": statistics, "paired": paired, **_further_statistics()}
     (folder / "sst.json").write_text(json.dumps(sst))
     matchups = [_statistic("truth", "D2", "day", 250, 0.62, -0.16, 0.21)]
     (folder / "evaluation.json").write_text(json.dumps(make_evaluation(train, test, matchups)))
@@ -154,6 +154,25 @@ def _statistic(
     values = {"coverage": coverage, "median": median, "rsd": rsd}
     return {"mask": mask, "algorithm": algorithm, "time_of_day": time, "count": count, **values,
             "scenes": scenes, "eligible_scenes": scenes, **_intervals(values, 0.02, scenes)}  # fmt: skip
+
+
+def _further_statistics() -> dict[str, Any]:
+    """Curves of coverage, equal coverage and dependence: the U-Net's RSD is 0.02 K above Bayes'."""
+    names = {"algorithm": "D2", "time_of_day": "day"}
+    masks = (("bayes", 0.25), ("unet", 0.27))
+    points = {
+        mask: [{"at": at, "count": int(400 * at), "coverage": at, "median": -0.1, "rsd": rsd, "cold_tail": 0.1 * at}
+               for at in (0.25, 0.5, 0.75, 1.0)]
+        for mask, rsd in masks
+    }  # fmt: skip
+    curves = [{"mask": mask, **names, "eligible": 400, "points": found} for mask, found in points.items()]
+    equal = [_statistic(mask, "D2", "day", 240, 0.6, -0.15, rsd) for mask, rsd in masks]
+    dependence = [
+        {"mask": mask, "by": by, "unit": "", "from": low, "to": low + 10, **names, "eligible": 100, "count": count,
+         "median": -0.1 if count else None, "rsd": rsd if count else None}
+        for mask, rsd in masks for by in ("latitude", "zenith_angle") for low, count in ((0, 100), (10, 25), (20, 0))
+    ]  # fmt: skip
+    return {"coverage_curves": curves, "equal_coverage": equal, "dependence": dependence}
 
 
 def _pair(at: str, difference_k: float) -> dict[str, Any]:
