@@ -80,7 +80,8 @@ def main(config: DemoConfig) -> int:
     writable_folder(config.folder)
     seconds, worst = {}, EXIT_DONE
     for number, (module, *arguments) in enumerate(commands := stages(config), start=1):
-        log.info("\n[%d/%d] python -m %s %s", number, len(commands), module, shlex.join(arguments))
+        told = f"\n[{number}/{len(commands)}] python -m {module} {shlex.join(arguments)}"
+        log.info("%s", told, extra={"continuation": " \\"})
         begun = time.monotonic()
         quiet = ["--quiet"] if config.quiet else []
         code = subprocess.run([sys.executable, "-m", module, *arguments, *quiet], stdout=sys.stderr).returncode
@@ -109,8 +110,8 @@ def closing_lines(folder: Path, summary: dict[str, Any]) -> str:
         name = {"unet": "U-Net", "bayes": "Bayes label"}.get(record["mask"], record["mask"])
         score = record["agreement"] if record["against"] == "label" else record["accuracy"]
         what = "agrees with the Bayes label" if record["against"] == "label" else "is right (hidden truth)"
-        majority = f"(majority class: {record['majority']:.3f}, {record['count']:,} pixels)"
-        lines.append(f"  {name:12} {what:28} {score:.3f}  {majority}")
+        majority = f"(majority {record['majority']:.3f}, {record['count']:,} pixels)"
+        lines.append(f"  {name:11} {what:27} {score:.3f} {majority}")
     lines += ["", "Satellite minus buoy over the pixels that each mask calls clear, K:"]
     lines.append(f"  {'mask':8} {'algorithm':10} {'count':>6} {'coverage':>9} {'median':>8} {'RSD':>7}")
     for row in sorted(summary["matchups"], key=lambda row: (row["algorithm"], row.get("time_of_day", ""))):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
-from preprocess.command import Output, log, run
+from preprocess.command import Failure, Output, log, run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, UserError
 from preprocess.files import whole_file
 from preprocess.flags import check
@@ -45,19 +45,19 @@ class DescribeConfig(Output):
 
 
 def main(config: DescribeConfig) -> int:
-    """Print a summary of each, as JSON (one list) if asked to, or if quiet what is odd about it alone.
+    """Print a summary of each, as JSON (their items, and failures) if asked to, or if quiet what is odd about it alone.
 
     Returns 3 if some could not be read.
     """
     items = [item for path in config.paths for item in find_items(path)]
     one_file = config.png is not None and config.png.suffix == PNG
     check(len(items) == 1 or not one_file, "png", f"a folder for {len(items)} items", config.png)
-    summaries, failed = [], 0
+    summaries, failures = [], list[Failure]()
     for item in items:
         outcome = attempt(partial(describe, png=config.png), item)
         if outcome.value is None:
-            failed += 1
             told = outcome.error or ""
+            failures.append(Failure(str(item), told))
             log.error("failed: %s", told if told.startswith(str(item)) else f"{item}: {told}")
             continue
         summaries.append(outcome.value)
@@ -67,8 +67,9 @@ def main(config: DescribeConfig) -> int:
         elif not config.json:
             print("\n".join(summary_lines(outcome.value)))
     if config.json:
-        print(json.dumps(summaries, allow_nan=False))
-    return EXIT_SOME_FAILED if failed else EXIT_DONE
+        found = {"items": summaries, "failures": [asdict(failure) for failure in failures]}
+        print(json.dumps(found, allow_nan=False))
+    return EXIT_SOME_FAILED if failures else EXIT_DONE
 
 
 def find_items(path: Path) -> list[Path]:

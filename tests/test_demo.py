@@ -74,7 +74,7 @@ def test_closing_lines_show_both_judgements(tmp_path: Path) -> None:
     (predictions / "evaluation.json").write_text(json.dumps(evaluation))
     (predictions / "sst.json").write_text(json.dumps(sst))
     text = closing_lines(tmp_path, results(tmp_path))
-    assert "0.876  (majority class: 0.600, 1,000 pixels)" in text
+    assert "0.876 (majority 0.600, 1,000 pixels)" in text
     assert "0.100" not in text
     assert "-0.170   0.310" in text
     assert str(tmp_path / "report.html") in text

@@ -50,7 +50,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def described(capsys: pytest.CaptureFixture[str], *paths: object) -> list[dict]:
     assert run("preprocess.describe", DescribeConfig, main, [*map(str, paths), "--json"]) == 0
-    result: list[dict] = json.loads(capsys.readouterr().out)
+    result: list[dict] = json.loads(capsys.readouterr().out)["items"]
     return result
 
 
@@ -165,7 +165,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_described(
     (tmp_path / "b.zip").write_text("hello")
     assert run("preprocess.describe", DescribeConfig, main, [str(tmp_path), "--json"]) == 3
     captured = capsys.readouterr()
-    assert [item["product"] for item in json.loads(captured.out)] == [NAME]
+    found = json.loads(captured.out)
+    assert [item["product"] for item in found["items"]] == [NAME]
+    assert [failure["item"] for failure in found["failures"]] == [str(tmp_path / "b.zip")]
     assert "b.zip: not a zip" in captured.err
 
 
@@ -179,7 +181,7 @@ def test_a_picture_that_cannot_be_written_costs_that_item_alone(
     arguments = [str(product), str(shard), "--png", str(picture.parent), "--json"]
     assert run("preprocess.describe", DescribeConfig, main, arguments) == 3
     captured = capsys.readouterr()
-    assert [item["kind"] for item in json.loads(captured.out)] == ["shard"]
+    assert [item["kind"] for item in json.loads(captured.out)["items"]] == ["shard"]
     assert f"failed: {product}: {picture}: Is a directory" in " ".join(captured.err.split())
 
 
@@ -227,7 +229,7 @@ def test_quiet_tells_what_is_odd_alone(product: Path, capsys: pytest.CaptureFixt
     assert f"{product}: S1: its solar irradiance is 100 mW m-2 nm-1; expected 1837.4" in captured.err
     assert "checksums" not in captured.err
     assert run("preprocess.describe", DescribeConfig, main, [str(product), "--quiet", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["product"] == NAME
+    assert json.loads(capsys.readouterr().out)["items"][0]["product"] == NAME
 
 
 def test_one_picture_does_not_hold_two_products(
