@@ -20,6 +20,7 @@ from preprocess.command import run
 from preprocess.errors import EXIT_DONE, EXIT_SOME_FAILED, EXIT_USAGE
 from preprocess.shard import write_shard
 from tests.run_folder import make_mask, make_scene, product_name, write_run
+from tests.undrawn import leave_charts_empty
 
 
 class Page(HTMLParser):
@@ -49,6 +50,11 @@ class Page(HTMLParser):
 
     def attributes(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_charts_empty(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,14 @@ from jaxmask.run_record import Places
 from preprocess.command import Terminated, run
 from preprocess.errors import EXIT_USAGE
 from tests.run_folder import write_model
+from tests.undrawn import leave_charts_empty
 
 UNDER_WAY = "Training is under way: epoch {} of 5 is done, written "
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_charts_empty(monkeypatch)
 
 
 @pytest.fixture
