@@ -119,7 +119,8 @@ def _with_interval(record: Record, key: str) -> str:
     return text if not interval else f"{text} ({number(interval[0], 3).text} to {number(interval[1], 3).text})"
 
 
-def _coverage(sst: Record, records: Sequence[Record], algorithm: Algorithm) -> Iterator[Chart]:
+def coverage_curves(sst: Record, records: Sequence[Record], algorithm: Algorithm) -> list[CoverageCurve]:
+    """The curve of each of MASKS that has points, in per cent, with its native point where `records` tell it."""
     own = {record["mask"]: record for record in _named(records, algorithm)}
     curves = []
     for found in _named(sst.get("coverage_curves", ()), algorithm):
@@ -128,11 +129,15 @@ def _coverage(sst: Record, records: Sequence[Record], algorithm: Algorithm) -> I
         place = None
         if native and native["count"] and native.get("cold_tail") is not None and native["rsd"] is not None:
             place = (100 * native["coverage"], native["rsd"], 100 * native["cold_tail"])
-        tails = [None if point["cold_tail"] is None else 100 * point["cold_tail"] for point in points]
-        kept = [100 * point["coverage"] for point in points]
-        name = MASK_NAMES[found["mask"]]
+        kept, tails = ([100 * point[key] for point in points] for key in ("coverage", "cold_tail"))
         if points:
-            curves.append(CoverageCurve(name, kept, [point["rsd"] for point in points], tails, place))
+            rsds = [point["rsd"] for point in points]
+            curves.append(CoverageCurve(MASK_NAMES[found["mask"]], kept, rsds, tails, place))
+    return curves
+
+
+def _coverage(sst: Record, records: Sequence[Record], algorithm: Algorithm) -> Iterator[Chart]:
+    curves = coverage_curves(sst, records, algorithm)
     if not curves:
         return
     eligible = max(found["eligible"] for found in _named(sst["coverage_curves"], algorithm))

@@ -34,7 +34,7 @@ STRIPE_PIXELS = 5
 DASHES = (0, (5, 3))
 LABEL_MARGIN = 0.045  # of a panel's width and height: labels stay within it
 LABEL_SIZE = (0.08, 0.04)  # and this far from each other
-PIXELS_A_LETTER = 6.2  # of the notes
+PIXELS_A_LETTER = 5.0  # of the notes
 
 
 @dataclass(frozen=True)

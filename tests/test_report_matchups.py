@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from jaxmask.figures_matchups import MapPoints, degrees, difference_map
+from jaxmask.matchups import PUBLISHED
 from jaxmask.report_inputs import read_run
-from jaxmask.report_matchups import HALF_OF_RSD, east_degrees, matchup_charts
+from jaxmask.report_matchups import HALF_OF_RSD, coverage_curves, east_degrees, matchup_charts
 from jaxmask.report_numbers import Chart, statistics_of
 from jaxmask.run_record import Places, Run
 from tests.run_folder import write_statistics
@@ -63,6 +64,18 @@ def test_every_kind_of_chart_is_there_and_says_what_it_counts(run: Run) -> None:
         ("paired", "RSD, K"),
     ):
         assert f">{label}</text>" in found[name].svg
+
+
+def test_a_mask_has_its_own_point_on_its_curve(run: Run) -> None:
+    assert run.sst is not None
+    bayes, unet = coverage_curves(run.sst, statistics_of(run.sst, None), PUBLISHED)
+    assert bayes.native == pytest.approx((60, 0.25, 8)), "per cent, K, per cent"
+    assert unet.native == pytest.approx((63, 0.24, 8))
+    assert list(unet.coverage) == pytest.approx([25, 50, 75, 100])
+    assert list(unet.cold_tail) == pytest.approx([2.5, 5, 7.5, 10])
+    assert list(unet.rsd_k) == [0.27] * 4
+    (curve, _) = coverage_curves(run.sst, (), PUBLISHED)
+    assert curve.native is None
 
 
 def test_half_an_interval_is_of_the_median() -> None:
