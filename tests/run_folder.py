@@ -153,7 +153,8 @@ def _statistic(
 ) -> dict[str, Any]:
     values = {"coverage": coverage, "median": median, "rsd": rsd}
     return {"mask": mask, "algorithm": algorithm, "time_of_day": time, "count": count, **values,
-            "cold_tail": 0.08 if count else None, "warm_tail": 0.01 if count else None, "scenes": scenes, "eligible_scenes": scenes, **_intervals(values, 0.02, scenes)}  # fmt: skip
+            "cold_tail": 0.08 if count else None, "warm_tail": 0.01 if count else None,
+            "scenes": scenes, "eligible_scenes": scenes, **_intervals(values, 0.02, scenes)}  # fmt: skip
 
 
 def _further_statistics() -> dict[str, Any]:
