@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from jaxmask.flag_table import Flag
 from jaxmask.stages import Stage
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag, or one positional argument, of a stage."""
+
+    name: str  # --learning-rate, or shards
+    positional: bool
+    switch: bool  # takes no value
+    path: bool  # or a text, which may name a file
+    choices: tuple[str, ...]
+    purpose: str  # the first sentence of what its help says
+
 
 Table = Mapping[Stage, Sequence[Flag]]
 

@@ -5,30 +5,18 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tyro.conf import Positional
 
+from jaxmask.completion_scripts import Flag
 from jaxmask.stages import Stage
 from preprocess.flag_help import field_docs
 from preprocess.flags import Output
 
 POSITIONAL = get_args(Positional[int])[1]  # tyro's mark
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One flag, or one positional argument, of a stage."""
-
-    name: str  # --learning-rate, or shards
-    positional: bool
-    switch: bool  # takes no value
-    path: bool  # or a text, which may name a file
-    choices: tuple[str, ...]
-    purpose: str  # the first sentence of what its help says
 
 
 def stage_flags(stage: Stage) -> list[Flag]:
