@@ -17,9 +17,9 @@ from preprocess.command import Failure, finish, run
 from preprocess.files import writable_folder
 from preprocess.flags import Parallel, check
 
-# A full scene's page is 3.2 MB and half a second of work (benchmarks/measured/report.json): so many are 155 MB, enough
-# to look through a run's worst masks; those of all 971 products would be 3 GB.
-DEFAULT_SCENES = 48
+# A full scene's page is 3 MB of a smooth simulated scene (benchmarks/measured/report.json) to 10 MB of a measured one, and
+# half a second of work: so many are 80 to 240 MB, enough to look through a run's worst masks; all 971 would be 3 to 10 GB.
+DEFAULT_SCENES = 24
 
 
 @dataclass(frozen=True)

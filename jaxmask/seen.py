@@ -15,7 +15,7 @@ class SeenScene:
     """What a person can be shown of a product; arrays (H, W) unless said otherwise; only positions hold NaN."""
 
     info: SceneInfo
-    base: NDArray[np.uint8]  # (H, W, 3), preprocess.colour.false_colour
+    base: NDArray[np.uint8]  # (H, W, 3), preprocess.colour.scene_look
     refs: NDArray[np.float32]  # (H, W, 6), 1
     bts: NDArray[np.float32]  # (H, W, 3), K
     measured: NDArray[np.uint16]  # bit c-1 set where channel Sc is a measurement
