@@ -17,8 +17,8 @@ from preprocess.command import Failure, finish, run
 from preprocess.files import writable_folder
 from preprocess.flags import Parallel, check
 
-# A full scene's page is 3 MB of a smooth simulated scene (benchmarks/measured/report.json), 10 MB of a measured one, and
-# half a second of work: so many are 80 to 240 MB, enough to look through a run's worst masks; all 971 are 3 to 10 GB.
+# A full scene's page is 3 MB of a smooth simulated scene (benchmarks/measured/report.json), 10 MB of a measured one,
+# and half a second of work: so many are 80 to 240 MB, enough to look through a run's worst masks; 971 are 3 to 10 GB.
 DEFAULT_SCENES = 24
 
 
