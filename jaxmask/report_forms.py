@@ -17,6 +17,8 @@ SCORES = ("loss", "accuracy", "precision", "recall", "f1", "iou")
 COUNTS = ("count", "true_positive", "false_positive", "false_negative", "true_negative")
 SHARES = ("agreement", "accuracy", "majority", "all_cloud", *SCORES[2:], "roc_area", "expected_calibration_error")
 NAMES = ("mask", "against", "part", "stratum")
+PRODUCT_NUMBERS = ("count", "label_cloud_share", "mask_cloud_share", "disagreement")
+STATISTICS = ("coverage", "median", "rsd", "cold_tail", "warm_tail", "scenes", "eligible")
 BIN = ("low", "high", "count", "probability", "cloud_share")
 
 
@@ -32,7 +34,11 @@ def check_history(what: str, history: Iterable[Record]) -> None:
 
 
 def check_scores(what: str, evaluation: Record) -> None:
-    """The same of an evaluation's records, which have names and a count, and of its curves, if it has them."""
+    """The same of an evaluation's records, which have names and a count, and of its products and curves, if any."""
+    for place, product in enumerate(evaluation.get("products", [])):
+        where = f"{what}, products[{place}]"
+        _all(where, product, ("product", "part"), _is_text, "text")
+        _numbers(where, product, PRODUCT_NUMBERS)
     for place, record in enumerate(evaluation["records"]):
         where = f"{what}, records[{place}]"
         _all(where, record, NAMES, _is_text, "text")
@@ -62,17 +68,22 @@ def _check_curve(where: str, curve: Any) -> None:
 
 
 def check_match_ups(what: str, sst: Record) -> None:
-    """The same of the intervals of `statistics`, and of `paired`, if there."""
+    """The same of the numbers, names and intervals of `statistics`, of `paired` and of the thresholds, if there."""
+    _numbers(what, sst, ("threshold",))
+    _all(what, sst, [name for name in ("bayes_threshold",) if name in sst], _is_number, "a number")
     for name in ("statistics", "paired"):
         records = sst.get(name, [])
         _expect(isinstance(records, list), what, f"'{name}'", "a list", records)
         for place, record in enumerate(records):
             where = f"{what}, {name}[{place}]"
             _expect(isinstance(record, dict), where, "it", "an object", record)
-            _numbers(where, record, ("coverage", "median", "rsd", "scenes", "eligible"))
+            _all(where, record, ("mask", "algorithm", "time_of_day"), _is_text, "text")
+            _numbers(where, record, STATISTICS)
             _check_intervals(where, record)
-            if name == "paired":
-                _all(where, record, ("mask", "minus", "at", "algorithm", "time_of_day"), _is_text, "text")
+            if name == "statistics":
+                _all(where, record, ("count",), _is_count, "a whole number from 0 on")
+            else:
+                _all(where, record, ("minus", "at"), _is_text, "text")
                 _all(where, record, ("differences",), lambda value: isinstance(value, dict), "an object")
                 _numbers(where, record["differences"], record["differences"])
 
