@@ -24,7 +24,8 @@ def render_page(template: str, scripts: Sequence[str] = (), **content: object) -
     """
     theme, *others = (script(name) for name in (THEME_SCRIPT, *scripts))
     known = {"theme_script": theme, "scripts": others, "version": version("jaxmask")}
-    return _environment().get_template(template).render(known | content, policy=policy((theme, *others)))
+    text = _environment().get_template(template).render(known | content, policy=policy((theme, *others)))
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")  # names of files may be no UTF-8
 
 
 @cache

@@ -34,6 +34,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """The record of one product's drawing. full: its full scene was drawn too; key: what it was made from."""
+
+    product: DrawnProduct
+    full: bool
+    key: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Drawings:
     """What was drawn, now or before, by product; whose full scene has a page; what could not be drawn."""
 
@@ -63,8 +72,8 @@ def draw_products(run: Run, scenes: int | None, flags: Parallel) -> Drawings:
     products, full = {}, set()
     for job in jobs:
         if job.name not in failed and (record := _read(job)) is not None:
-            products[job.name] = _product(record)
-            if record["full"]:
+            products[job.name] = record.product
+            if record.full and _page(job).exists():
                 full.add(job.name)
     failures = tuple(StageFailure("report", name, failed[name]) for name in sorted(failed))
     return Drawings(products, frozenset(full), failures, len(outdated) - len(failed))
@@ -84,7 +93,7 @@ def full_scenes(names: Sequence[str], evaluated: Iterable[Record], count: int | 
 def draw(job: Job) -> None:
     """Read one product and write what is shown of it: the scene's page first, the line of the table last."""
     key = _key(job)
-    page = job.folder / f"{job.name}.html"
+    page = _page(job)
     page.unlink(missing_ok=True)  # of an earlier mask: it must not stand beside the new one's figures
     seen = read_seen_scene(job.shard, job.mask)
     product = look_at(seen)
@@ -110,23 +119,25 @@ def _key(job: Job) -> dict[str, Any]:
 def _is_current(job: Job) -> bool:
     record = _read(job)
     try:
-        if record is None or record["key"] != _key(job):
+        if record is None or record.key != _key(job):
             return False
     except OSError:
         return False  # gone since it was found: drawing it says so
-    page = (job.folder / f"{job.name}.html").exists()
-    return (record["full"] and page) if job.full else True
+    return not job.full or (record.full and _page(job).exists())
 
 
-def _read(job: Job) -> dict[str, Any] | None:
-    """The record of a drawing; None if there is none, or none of this form."""
+def _read(job: Job) -> Drawing | None:
+    """What was drawn of a product; None if nothing was, or in another form, or its file is damaged."""
     try:
         record = json.loads(_place(job).read_text())
-        return record if record["key"]["form"] == FORM else None
+        if record["key"]["form"] != FORM:
+            return None
+        values = {name: record[name] for name in DrawnProduct.__dataclass_fields__}
+        values["thumbnail"] = base64.b64decode(record["thumbnail"])
+        return Drawing(DrawnProduct(**values), bool(record["full"]), record["key"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _product(record: Mapping[str, Any]) -> DrawnProduct:
-    values = {name: record[name] for name in DrawnProduct.__dataclass_fields__}
-    return DrawnProduct(**values | {"thumbnail": base64.b64decode(record["thumbnail"])})
+def _page(job: Job) -> Path:
+    return job.folder / f"{job.name}.html"

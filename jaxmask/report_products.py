@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from urllib.parse import quote
 
 import numpy as np
 
@@ -28,7 +30,7 @@ class ProductRow:
 
     name: str
     thumbnail: str  # a data URI
-    scene: str  # address of its full scene, from the page
+    scene: str  # address of its full scene, from the page, or ""
     start: str  # ISO 8601, UTC
     part: str  # of the split
     light: str
@@ -123,7 +125,7 @@ def _row(
     return ProductRow(
         name=name,
         thumbnail=f"data:image/webp;base64,{base64.b64encode(drawn.thumbnail).decode()}" if drawn else "",
-        scene=f"{SCENES}/{name}.html" if full else "",
+        scene=scene_address(name) if full else "",
         start=info.start_time if info is not None else parse_name(name).start_time,
         part=part,
         light=drawn.light if drawn else "",
@@ -133,6 +135,11 @@ def _row(
         matchups=number(matchups, 0, "not known") if name in run.masks else number(None, 0, why),
         failures=failures,
     )
+
+
+def scene_address(name: str) -> str:
+    """The address, from the page, of a product's full scene: what means something in addresses (#, ?, %) is quoted."""
+    return f"{SCENES}/{quote(os.fsencode(name))}.html"
 
 
 def _why_nothing(run: Run, name: str) -> str:

@@ -7,15 +7,19 @@ from pathlib import Path
 from jaxmask.maskfile import read_mask
 from jaxmask.seen import SeenScene
 from preprocess.colour import scene_look
+from preprocess.errors import UserError
 from preprocess.shard import read_shard
 
 __all__ = ["SeenScene", "read_seen_scene"]
 
 
 def read_seen_scene(shard: Path, mask_path: Path) -> SeenScene:
-    """Read a shard and its mask; they share pixel (0, 0). Raises UserError if either is damaged."""
+    """Read a shard and its mask; they share pixel (0, 0). Raises UserError if either is damaged or without pixels."""
     scene, mask = read_shard(shard), read_mask(mask_path)
     height, width = (min(sizes) for sizes in zip(scene.refs.shape[:2], mask.probability.shape, strict=True))
+    if not height * width:
+        sizes = f"{scene.refs.shape[:2]} in {shard} and {mask.probability.shape} in {mask_path}"
+        raise UserError(f"{mask_path}: expected a mask of the shard's pixels; found sizes {sizes}: make the mask again")
     window = (slice(height), slice(width))
     valid = scene.valid[window][..., 0] > 0
     refs, bts = scene.refs[window], scene.bts[window]

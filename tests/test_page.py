@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from jinja2 import DictLoader, Environment
 
 from jaxmask import page
 
@@ -44,3 +45,9 @@ def test_a_script_that_html_would_change_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match="which an inline script can't"):
         page.script("a.js")
     page.script.cache_clear()
+
+
+def test_a_name_that_is_not_utf8_is_shown_and_the_page_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = Environment(loader=DictLoader({"name.html": "<p>{{ name }}</p>"}), autoescape=True)
+    monkeypatch.setattr(page, "_environment", lambda: environment)
+    assert page.render_page("name.html", name="a\udcff<b>").encode("utf-8") == rb"<p>a\udcff&lt;b&gt;</p>"

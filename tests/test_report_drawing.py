@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 import jaxmask.report_drawing as drawing
@@ -49,8 +51,20 @@ def test_what_another_version_drew_is_drawn_again(folder: Path, monkeypatch: pyt
     record = folder / "scenes" / f"{product_name(0)}.json"
     record.write_text("{damaged")
     assert _draw(folder).drawn_now == 1
+    whole = json.loads(record.read_text())
+    for damaged in ({"key": whole["key"]}, whole | {"thumbnail": 5}, whole | {"thumbnail": "#a"}):
+        record.write_text(json.dumps(damaged))
+        assert _draw(folder).drawn_now == 1, damaged
     monkeypatch.setattr(drawing, "FORM", drawing.FORM + 1)
     assert _draw(folder).drawn_now == 3
+
+
+def test_a_full_scene_that_was_removed_is_not_linked_until_it_is_drawn_again(folder: Path) -> None:
+    full = _draw(folder, None).full
+    name = product_name(2)
+    (folder / "scenes" / f"{name}.html").unlink()
+    assert _draw(folder, 0).full == full - {name}
+    assert (_draw(folder, None).full, (folder / "scenes" / f"{name}.html").exists()) == (full, True)
 
 
 def test_a_product_that_cannot_be_read_fails_alone_and_its_old_drawing_is_not_shown(
@@ -113,3 +127,13 @@ def test_the_scenes_worth_most_are_held_out_and_disagree_most() -> None:
     assert full_scenes(names, evaluated, None) == set(names)
     assert full_scenes(names, (), 2) == {"a", "b"}
     assert full_scenes(names, evaluated, 0) == frozenset()
+
+
+def test_a_mask_without_pixels_is_named(folder: Path) -> None:
+    name = product_name(1)
+    mask = folder / "predictions" / f"{name}.h5"
+    with h5py.File(mask, "w") as file:
+        file["mask"] = np.zeros((1, 0, 0, 1), np.float32)
+    (failure,) = _draw(folder).failures
+    assert failure.item == name
+    assert f"{mask}: expected a mask of the shard's pixels; found sizes (48, 72)" in failure.reason

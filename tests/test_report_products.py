@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 
 from jaxmask.drawn_product import HALF_COLUMNS, DrawnProduct, light_of, look_at, thumbnail
 from jaxmask.report_failures import group_failures
-from jaxmask.report_products import failures_by_product, matchup_counts, product_table
+from jaxmask.report_products import failures_by_product, matchup_counts, product_table, scene_address
 from jaxmask.run_record import Places, Run, StageFailure
 from jaxmask.seen import SeenScene
 from preprocess.level1 import CONFIDENCE_BITS
@@ -63,6 +65,12 @@ def test_every_product_has_one_row_with_what_is_known_or_the_reason() -> None:
     assert rows[C].matchups.reason == "not known"
     assert (table.parts, table.lights, table.failed) == (("none", "test", "train"), ("night",), 2)
     assert [row.start for row in table.rows] == sorted(row.start for row in table.rows)
+
+
+def test_the_address_of_a_scene_leads_to_it_whatever_its_name() -> None:
+    for name in ("a b#c?d%41&e", "\u00fcn\u00ef", "not UTF-8 \udcff"):
+        path = os.fsdecode(unquote_to_bytes(urlsplit(f"file:///run/{scene_address(name)}").path))
+        assert path == f"/run/scenes/{name}.html"
 
 
 def test_what_evaluate_counted_comes_before_what_was_drawn() -> None:
