@@ -134,10 +134,11 @@ def whole_numbered(axes: Axes, x: Sequence[float]) -> None:
 
 
 def difference_histogram(name: str, title: str, samples: Sequence[Sample], x_label: str) -> str:
-    """Up to two histograms on the same bins of 0.1 K; as inline SVG. The label counts what lies beyond the axis."""
+    """Up to two histograms on the same bins of 0.1 K; as SVG. The label counts, by sample, what lies beyond."""
     low, high = histogram_range_k([sample.differences_k for sample in samples])
     edges = np.arange(round(low / BIN_K), round(high / BIN_K) + 1) * BIN_K
-    beyond = sum(int(np.sum((s.differences_k < edges[0]) | (s.differences_k > edges[-1]))) for s in samples)
+    beyond = [int(np.sum((s.differences_k < edges[0]) | (s.differences_k > edges[-1]))) for s in samples]
+    told = f" ({' and '.join(map(str, beyond))} beyond the axis)" if any(beyond) else ""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(CHART_INCHES, layout="constrained")
         axes = figure.add_subplot()
@@ -146,7 +147,7 @@ def difference_histogram(name: str, title: str, samples: Sequence[Sample], x_lab
             axes.stairs(counts, edges, fill=True, color=colour, alpha=0.16)
             axes.stairs(counts, edges, color=colour, linestyle=style, linewidth=1.6, label=sample.name)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set(xlabel=x_label + (f" ({beyond} beyond the axis)" if beyond else ""), ylabel="match-ups per 0.1 K")
+        axes.set(xlabel=x_label + told, ylabel="match-ups per 0.1 K")
         axes.set_xlim(edges[0], edges[-1])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         legend_above(figure, columns=1)

@@ -44,7 +44,8 @@ def score_cards(run: Run) -> tuple[Card, ...]:
         counted = _pixels(run.evaluation, agreement)
         note = f"always the commoner class: {spoken(share(agreement.get('majority')), ' %')}; {counted}"
         cards.append(Card("Agreement with Bayes", share(score(agreement), "no pixels"), "%", note))
-        note = f"of cloud: in both, of what is in either; all called cloud: {_all_cloud(agreement)}; {counted}"
+        judged = "intersection over union of cloud"
+        note = f"{judged}; all called cloud: {_all_cloud(agreement)}; {counted}"
         cards.append(Card("IoU with Bayes", share(agreement.get("iou"), _why(agreement)), "%", note))
     truths = [(mask, find_record(run.evaluation, mask, "truth")) for mask in ("unet", "bayes")]
     for mask, record in truths:

@@ -21,13 +21,13 @@ from jaxmask.matchups import BAYES_THRESHOLD, Algorithm, differences
 from jaxmask.report_numbers import (
     DEFAULT_THRESHOLD,
     MASK_NAMES,
+    MINUS,
     Chart,
     Record,
     eligible_rows,
     histogram_algorithm,
     histogram_samples,
     number,
-    share,
     spoken,
 )
 from jaxmask.run_record import Run
@@ -52,14 +52,30 @@ def matchup_charts(run: Run, records: tuple[Record, ...]) -> tuple[Chart, ...]:
     if algorithm is None:
         return ()
     return (
-        *_of_rows(run, sst, records, algorithm),
+        *_of_rows(run, sst, algorithm),
         *_coverage(sst, records, algorithm),
         *_paired(sst),
         *_dependence(sst, algorithm),
     )
 
 
-def _of_rows(run: Run, sst: Record, records: Sequence[Record], algorithm: Algorithm) -> Iterator[Chart]:
+def seen_note(sst: Record) -> str:
+    """That masks of products seen in training are among those judged, with how many; "" where none is known to be."""
+    made = [entry for entry in sst.get("masks") or () if isinstance(entry.get("masks"), int)]
+    seen, judged = (sum(entry["masks"] for entry in some) for some in ([e for e in made if _is_seen(e)], made))
+    if not seen:
+        return ""
+    return (
+        f"Of {judged:,} masks that are judged here {seen:,} {'is of a product' if seen == 1 else 'are of products'} "
+        "that the model was trained or chosen with, which may flatter the U-Net."
+    )
+
+
+def _is_seen(entry: Record) -> bool:
+    return entry.get("part") in ("train", "validation")
+
+
+def _of_rows(run: Run, sst: Record, algorithm: Algorithm) -> Iterator[Chart]:
     """The histogram and the map, from the rows that the statistics are of."""
     if run.matchups is None:
         return
@@ -68,9 +84,8 @@ def _of_rows(run: Run, sst: Record, records: Sequence[Record], algorithm: Algori
     samples = histogram_samples(run.matchups, algorithm, threshold, bayes_threshold)
     what = f"Satellite ({algorithm.name}, {algorithm.time_of_day}) minus buoy temperature"
     title = f"{what}. A tail to the left is missed cloud."
-    told = " ".join(_statistic_words(record) for record in _named(records, algorithm))
     svg = difference_histogram("matchups", title, samples, "satellite minus buoy, K")
-    yield Chart(svg, f"{title} {told}".strip())
+    yield Chart(svg, f"{title} RSD: robust standard deviation; intervals and tails are in the table below.")
     rows = eligible_rows(run.matchups, algorithm)
     places = [np.asarray(run.matchups[name], np.float64) for name in ("latitude_an", "longitude_an")]
     difference = np.asarray(differences(run.matchups, algorithm), np.float64)
@@ -100,17 +115,6 @@ def _named(records: Sequence[Record], algorithm: Algorithm) -> list[Record]:
     """The record of each of MASKS under this algorithm at its own time of day, in their order."""
     own = [r for r in records if (r["algorithm"], r["time_of_day"]) == (algorithm.name, algorithm.time_of_day)]
     return [record for mask in MASKS for record in own if record["mask"] == mask]
-
-
-def _statistic_words(record: Record) -> str:
-    """ "Clear by Bayes, N = 240: median -0.15 K (-0.17 to -0.13), RSD ..., colder than -1 K 8.6 %." """
-    words = [f"{name} {_with_interval(record, key)}" for key, name in (("median", "median"), ("rsd", "RSD"))]
-    for key, name in (("cold_tail", "colder than \N{MINUS SIGN}1 K"), ("warm_tail", "warmer than +1 K")):
-        if record.get(key) is not None:
-            words.append(f"{name} {spoken(share(record[key]), ' %')}")
-    why = record.get("no_interval_because")
-    words += [f"no interval: {why}"] if why else []
-    return f"Clear by {MASK_NAMES[record['mask']]}, N = {record['count']:,}: {', '.join(words)}."
 
 
 def _with_interval(record: Record, key: str) -> str:
@@ -148,7 +152,7 @@ def _coverage(sst: Record, records: Sequence[Record], algorithm: Algorithm) -> I
     title = f"Quality against coverage ({algorithm.name}, {algorithm.time_of_day})"
     caption = (
         f"{title}: each mask keeps its surest rows of {eligible:,}. Lower is better; a mask that keeps fewer has the "
-        f"easier task. Cold tail: colder than \N{MINUS SIGN}1 K."
+        f"easier task. Cold tail: colder than {MINUS}1 K."
         + (f" At equal coverage: {'; '.join(equal)}." if equal else "")
     )
     yield Chart(coverage_chart("coverage", title, curves, caption), caption)
@@ -176,7 +180,10 @@ def _paired(sst: Record) -> Iterator[Chart]:
     title = "U-Net minus Bayes on the same match-ups, with 95 % intervals"
     counts = "; ".join(dict.fromkeys(f"{r['algorithm']} {r['time_of_day']}, N = {r['eligible']:,}" for r in found))
     why = " no interval, for want of scenes" if any(None in row.intervals for row in rows) else ""
-    caption = f"{title}: left of zero the U-Net is better. {f'Hollow:{why}. ' if why else ''}Of {counts}."
+    caption = (
+        f"{title}: left of zero the U-Net is better. {f'Hollow:{why}. ' if why else ''}Of {counts}. As many kept: each "
+        f"mask keeps its surest rows, as many as Bayes. Cold tail: colder than {MINUS}1 K, in percentage points."
+    )
     yield Chart(forest("paired", title, rows, ("RSD, K", "cold tail, points"), "; ".join(told)), caption)
 
 

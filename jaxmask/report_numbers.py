@@ -46,6 +46,11 @@ EVALUATIONS = {
     "truth": (f"Against the hidden truth of simulated products: the share that is right. {MAJORITY}", "accuracy, %"),
 }
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+STATISTICS_CAPTION = (
+    "Satellite minus buoy where a mask says clear, all masks on the same eligible match-ups. RSD, the robust standard "
+    "deviation, is 1.4826 times the median absolute deviation. Algorithms: N of the nadir view, D of both; 2 and 3 are "
+    "how many channels they use."
+)
 
 
 @dataclass(frozen=True)
@@ -155,15 +160,21 @@ def statistics_table(records: Iterable[Record]) -> TableText:
             share(record["coverage"], "none eligible"),
             number(record["median"], 3, "none kept"),
             number(record["rsd"], 3, "none kept"),
+            _interval_cell(record),
+            *(share(record.get(tail), "none kept") for tail in ("cold_tail", "warm_tail")),
         )
         for record in ordered
     )
-    return TableText(
-        "Satellite minus buoy where a mask says clear, all masks on the same eligible match-ups. "
-        "RSD is 1.4826 times the median absolute deviation.",
-        ("algorithm", "time of day", "clear by", "match-ups kept", "kept, %", "median, K", "RSD, K"),
-        rows,
-    )
+    headings = ("algorithm", "time of day", "clear by", "match-ups kept", "kept, %", "median, K", "RSD, K")
+    tails = (f"colder than {MINUS}1 K, %", "warmer than +1 K, %")
+    return TableText(STATISTICS_CAPTION, (*headings, "RSD: 95 % interval, K", *tails), rows)
+
+
+def _interval_cell(record: Record) -> Cell:
+    bounds = (record.get("intervals") or {}).get("rsd")
+    if not bounds or None in bounds:
+        return Cell(reason=record.get("no_interval_because") or "not recorded", number=True)
+    return Cell(" to ".join(number(bound, 3).text for bound in bounds), number=True)
 
 
 def statistics_of(sst: Record | None, evaluation: Record | None) -> tuple[Record, ...]:

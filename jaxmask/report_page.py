@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from jaxmask.report_agreement import agreement_charts
 from jaxmask.report_cards import data_cards, score_cards, speed_cards, sst_cards
 from jaxmask.report_failures import FailureGroup, group_failures
-from jaxmask.report_matchups import matchup_charts
+from jaxmask.report_matchups import matchup_charts, seen_note
 from jaxmask.report_numbers import (
     Card,
     Cell,
@@ -53,6 +53,7 @@ class Page:
     training_table: TableText | None
     matchup_charts: tuple[Chart, ...]
     matchup_table: TableText | None
+    matchup_note: str
     evaluation: tuple[TableText, ...]
     evaluation_charts: tuple[Chart, ...]
     settings: TableText | None
@@ -87,6 +88,7 @@ def make_page(
         training_table=training_table(run.history[-1]) if run.history else None,
         matchup_charts=matchup_charts(run, records),
         matchup_table=statistics_table(records) if records else None,
+        matchup_note=seen_note(run.sst or {}),
         evaluation=(*evaluation_tables(run.evaluation), *confusion_tables(run.evaluation)) if run.evaluation else (),
         evaluation_charts=agreement_charts(run.evaluation) if run.evaluation else (),
         settings=settings_table(run.config) if run.config else None,

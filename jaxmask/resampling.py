@@ -38,7 +38,7 @@ def why_no_interval(scenes: int, replicates: int) -> str | None:
     if replicates == 0:
         return "no resamples were asked for"
     if scenes < LEAST_SCENES:
-        return f"{scenes} scenes with rows, fewer than {LEAST_SCENES}"
+        return f"{scenes} scene{'s' * (scenes != 1)} with rows, fewer than {LEAST_SCENES}"
     return None
 
 

@@ -71,9 +71,9 @@ class Quantity:
 LATITUDE = Quantity("latitude", "latitude", "°N", 0.002, "plane")
 LONGITUDE = Quantity("longitude", "longitude", "°E", 0.002, "plane")
 REFLECTANCES = {
-    2: Quantity("S2", "S2, 0.66 µm", "", 0.01, "mean"),
-    3: Quantity("S3", "S3, 0.87 µm", "", 0.01, "left", "S2"),
-    5: Quantity("S5", "S5, 1.61 µm", "", 0.01, "left", "S3"),
+    2: Quantity("S2", "S2 reflectance, 0.66 µm", "", 0.01, "mean"),
+    3: Quantity("S3", "S3 reflectance, 0.87 µm", "", 0.01, "left", "S2"),
+    5: Quantity("S5", "S5 reflectance, 1.61 µm", "", 0.01, "left", "S3"),
 }
 S7 = Quantity("S7", "S7, 3.74 µm", "K", 0.2, "mean")
 S8 = Quantity("S8", "S8, 10.8 µm", "K", 0.2, "left", "S7")

@@ -261,7 +261,7 @@ def test_matchups_under_the_truth(places: Path) -> None:
         assert (record["count"], record["eligible"]) == (len(clear), (valid & rows).sum())
         assert record["median"] == pytest.approx(np.median(clear))
         assert record["warm_tail"] == pytest.approx(np.mean(clear > 1))
-        assert record["no_interval_because"] == "1 scenes with rows, fewer than 10"
+        assert record["no_interval_because"] == "1 scene with rows, fewer than 10"
     assert records["N2", "day"]["count"] == 0
 
 

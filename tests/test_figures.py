@@ -67,6 +67,10 @@ def test_what_lies_beyond_the_histogram_is_counted() -> None:
     assert figures.histogram_range_k([values]) == (-1.0, 1.0)
     svg = figures.difference_histogram("h", "H", [figures.Sample("Bayes", values)], "difference, K")
     assert "difference, K (1 beyond the axis)" in _texts(svg)
+    two = [figures.Sample("Bayes", values), figures.Sample("U-Net", np.append(values, 20.0))]
+    assert "K (1 and 2 beyond the axis)" in _texts(figures.difference_histogram("h", "H", two, "K")), (
+        "not 3: many are in both"
+    )
 
 
 def test_histogram_range_is_six_robust_deviations_in_whole_bins() -> None:

@@ -38,7 +38,7 @@ def test_agreement_and_accuracy_each_with_what_was_counted(tmp_path: Path) -> No
         "IoU with Bayes": (
             "68.3",
             "%",
-            f"of cloud: in both, of what is in either; all called cloud: 52.7 %; {counted}",
+            f"intersection over union of cloud; all called cloud: 52.7 %; {counted}",
         ),
         "Accuracy of U-Net": ("83.0", "%", f"against the hidden truth; {counted}"),
         "Accuracy of Bayes": ("84.7", "%", f"against the hidden truth; {counted}"),

@@ -75,7 +75,18 @@ def test_statistics_are_ordered_and_empty_ones_say_why() -> None:
     assert [(row[0].text, row[2].text, row[3].text) for row in table.rows] == [
         ("N2", "no mask", "4"), ("D2", "Bayes", "3"), ("D2", "U-Net", "0")
     ]  # fmt: skip
-    assert [cell.reason for cell in table.rows[2][4:]] == ["none eligible", "none kept", "none kept"]
+    assert [cell.reason for cell in table.rows[2][4:]] == [
+        "none eligible", "none kept", "none kept", "not recorded", "none kept", "none kept"
+    ]  # fmt: skip
+
+
+def test_statistics_tell_the_interval_and_the_tails() -> None:
+    record = _statistic("unet", "D2", 9) | {"intervals": {"rsd": [0.2341, 0.3]}, "cold_tail": 0.08, "warm_tail": 0.005}
+    few = _statistic("truth", "D2", 9) | {"intervals": None, "no_interval_because": "1 scene with rows, fewer than 10"}
+    table = numbers.statistics_table([record, few])
+    assert [cell.text for cell in table.rows[0][7:]] == ["0.234 to 0.300", "8.0", "0.5"]
+    assert table.rows[1][7].reason == "1 scene with rows, fewer than 10"
+    assert len(table.headings) == len(table.rows[0])
 
 
 def test_the_histogram_is_of_d2_or_of_the_commonest() -> None:

@@ -36,6 +36,7 @@ def test_interval_is_of_the_resamples_that_have_the_statistic() -> None:
 def test_under_ten_scenes_or_without_resamples_there_is_no_interval_and_it_is_said_why() -> None:
     assert resampling.why_no_interval(10, 2000) is None
     assert resampling.why_no_interval(9, 2000) == "9 scenes with rows, fewer than 10"
+    assert resampling.why_no_interval(1, 2000) == "1 scene with rows, fewer than 10"
     assert resampling.why_no_interval(100, 0) == "no resamples were asked for"
 
 
