@@ -19,7 +19,7 @@ from preprocess.files import whole_file, writable_folder
 from preprocess.flags import Parallel
 from preprocess.pool import map_items
 
-FORM = 1  # of what is drawn: raised when it looks otherwise, so that all is drawn again
+FORM = 2  # of what is drawn: raised when it looks otherwise, so that all is drawn again
 
 
 @dataclass(frozen=True)

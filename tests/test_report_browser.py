@@ -197,6 +197,14 @@ def test_axe_finds_nothing_and_the_page_is_no_wider_than_the_screen(
         assert seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_on_a_wide_screen_no_column_of_the_products_is_cut_off(browser: Browser, report: Path) -> None:
+    """With a failure in its column; only narrower screens scroll sideways."""
+    with opened(browser, report, viewport=WIDE) as seen:
+        width, place = seen.page.evaluate("(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])"
+                                          "(document.getElementById('product-scroll'))")  # fmt: skip
+        assert width <= place
+
+
 def test_a_followed_training_refreshes_its_page_unless_paused(browser: Browser, tmp_path: Path) -> None:
     write_model(tmp_path / "model", ["a"], ["b"])
     (tmp_path / "model" / "results.csv").unlink()
