@@ -64,12 +64,13 @@ def scene_pictures(seen: SeenScene) -> tuple[NDArray[np.uint8], ...]:
 
 
 def scene_facts(seen: SeenScene) -> tuple[tuple[str, str], ...]:
-    """When it was sensed, and how much of it is cloud by label and by mask, as words."""
+    """When it was sensed, and what share is cloud by label and mask where both know; where none is labelled, by mask."""
+    judged = seen.compared if seen.compared.any() else seen.valid
     differing = _per_cent(seen.label != seen.cloud, seen.compared, "no label")
     return (
         ("sensing start", seen.info.start_time),
         ("cloud in the label", _per_cent(seen.label, seen.compared, "no label")),
-        ("cloud in the U-Net", _per_cent(seen.cloud, seen.valid, "no valid pixel")),
+        ("cloud in the U-Net", _per_cent(seen.cloud, judged, "no valid pixel")),
         ("disagreement", f"{differing} of {int(seen.compared.sum()):,} pixels"),
     )
 
