@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -139,7 +138,7 @@ def _row(
 
 def scene_address(name: str) -> str:
     """The address, from the page, of a product's full scene: what means something in addresses (#, ?, %) is quoted."""
-    return f"{SCENES}/{quote(os.fsencode(name))}.html"
+    return f"{SCENES}/{quote(name.encode("utf-8", "surrogateescape"))}.html"
 
 
 def _why_nothing(run: Run, name: str) -> str:

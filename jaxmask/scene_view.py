@@ -64,7 +64,7 @@ def scene_pictures(seen: SeenScene) -> tuple[NDArray[np.uint8], ...]:
 
 
 def scene_facts(seen: SeenScene) -> tuple[tuple[str, str], ...]:
-    """When it was sensed, and what share is cloud by label and mask where both know; where none is labelled, by mask."""
+    """When it was sensed, and what share is cloud by label and mask where both know; without a label by mask alone."""
     judged = seen.compared if seen.compared.any() else seen.valid
     differing = _per_cent(seen.label != seen.cloud, seen.compared, "no label")
     return (
