@@ -138,7 +138,8 @@ def _row(
 
 def scene_address(name: str) -> str:
     """The address, from the page, of a product's full scene: what means something in addresses (#, ?, %) is quoted."""
-    return f"{SCENES}/{quote(name.encode("utf-8", "surrogateescape"))}.html"
+    quoted = quote(name, errors="surrogateescape")  # the bytes of the name on disk, whatever they are
+    return f"{SCENES}/{quoted}.html"
 
 
 def _why_nothing(run: Run, name: str) -> str:
