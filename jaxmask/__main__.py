@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import sys
-from importlib import import_module
 from importlib.metadata import version
 
 from jaxmask.stages import Stage, no_such_stage, stage_map, stage_named
@@ -38,7 +37,7 @@ def _print_help(stage: Stage, flags: list[str]) -> None:
     """Print the flags and exit; of the stage that has them nothing else is imported."""
     from preprocess.command import parse
 
-    parse(getattr(import_module(stage.flags_module), stage.flags_name), stage.module, flags)
+    parse(stage.flags(), stage.module, flags)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jaxmask.colour import disagreement_colour
-from jaxmask.seen import SeenScene
+from jaxmask.seen import SeenScene, share_of
 from preprocess.colour import shrink
 from preprocess.level1 import CONFIDENCE_BITS
 
@@ -35,16 +35,15 @@ class DrawnProduct:
 
 def look_at(seen: SeenScene) -> DrawnProduct:
     """Sum a product up."""
-    compared = seen.label_valid & seen.valid
-    judged = compared if compared.any() else seen.valid
+    compared = seen.compared
     return DrawnProduct(
         product=seen.info.product,
         start=seen.info.start_time,
         light=light_of(seen.flags),
         compared=int(compared.sum()),
-        label_share=_share(seen.label, compared),
-        mask_share=_share(seen.cloud, judged),
-        disagreement=_share(seen.label != seen.cloud, compared),
+        label_share=share_of(seen.label, compared),
+        mask_share=share_of(seen.cloud, seen.judged),
+        disagreement=share_of(seen.label != seen.cloud, compared),
         thumbnail=thumbnail(seen.base, seen.label, seen.cloud, compared, seen.valid),
     )
 
@@ -80,7 +79,3 @@ def thumbnail(
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "WEBP", quality=WEBP_QUALITY, method=4)
     return stream.getvalue()
-
-
-def _share(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
-    return float(true[among].mean()) if among.any() else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +20,7 @@ POSITIONAL = get_args(Positional[int])[1]  # tyro's mark
 
 def stage_flags(stage: Stage) -> list[Flag]:
     """Return the flags of a stage, as its help lists them."""
-    return flags_of(getattr(import_module(stage.flags_module), stage.flags_name))
+    return flags_of(stage.flags())
 
 
 def flags_of(config_type: type[Output]) -> list[Flag]:

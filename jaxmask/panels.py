@@ -158,6 +158,7 @@ DISAGREEMENT_KEY = (
     ("cloud in the U-Net only", colour.ONLY_MASK),
     ("no data", colour.NO_DATA),
 )
+PAGE_KEY = tuple((text, colour.hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY)  # as HTML writes colours
 
 
 def _render(figure: Figure) -> bytes:

@@ -19,6 +19,7 @@ from jaxmask.report_numbers import (
 )
 from jaxmask.report_scores import part_words
 from jaxmask.run_record import Run
+from jaxmask.split import PARTS
 
 
 def data_cards(run: Run) -> tuple[Card, ...]:
@@ -150,7 +151,7 @@ def speed_cards(run: Run) -> tuple[Card, ...]:
     wait = _median(later, "wait_share")
     which = "median epoch after the first" if len(run.history) > 1 else "one epoch, compilation included"
     waited = f"{share(wait).text} % of it waiting for data" if wait is not None else "waiting not recorded"
-    parts = [[epoch.get(f"{part}_seconds") or 0 for part in ("train", "validation", "test")] for epoch in run.history]
+    parts = [[epoch.get(f"{part}_seconds") or 0 for part in PARTS] for epoch in run.history]
     epochs = f"{len(run.history)} epoch{'s' * (len(run.history) != 1)}, testing included"
     return (
         Card("Training speed", number(rate, 1), "patches/s", f"{which}; {waited}"),

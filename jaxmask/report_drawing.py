@@ -13,7 +13,8 @@ from typing import Any
 from jaxmask.drawn_product import DrawnProduct, look_at
 from jaxmask.report_numbers import Record
 from jaxmask.run_record import Run, StageFailure
-from jaxmask.scene_page import SCENES_FOLDER, write_scene_page
+from jaxmask.scene_page import write_scene_page
+from jaxmask.scene_view import SCENES_FOLDER
 from jaxmask.seen_scene import read_seen_scene
 from preprocess.files import whole_file, writable_folder
 from preprocess.flags import Parallel

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from jaxmask.run_record import StageFailure
+from preprocess.names import item_name
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def group_failures(failures: Iterable[StageFailure]) -> tuple[FailureGroup, ...]
     """In the order of each group's first failure; reasons are alike if they differ in nothing but the item's name."""
     groups: dict[tuple[str, str], list[StageFailure]] = {}
     for failure in failures:
-        name = PurePath(failure.item).name.partition(".")[0]
+        name = item_name(failure.item)
         alike = failure.reason.replace(failure.item, "").replace(name, "") if name else failure.reason
         groups.setdefault((failure.stage, alike), []).append(failure)
     return tuple(

@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jaxmask.split import PARTS
 from preprocess.errors import UserError
 
 Record = Mapping[str, Any]
-PARTS = ("train", "validation", "test")
 SCORES = ("loss", "accuracy", "precision", "recall", "f1", "iou")
 COUNTS = ("count", "true_positive", "false_positive", "false_negative", "true_negative")
 SHARES = ("agreement", "accuracy", "majority", "all_cloud", *SCORES[2:], "roc_area", "expected_calibration_error")

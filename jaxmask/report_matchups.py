@@ -31,6 +31,7 @@ from jaxmask.report_numbers import (
     spoken,
 )
 from jaxmask.run_record import Run
+from preprocess.map_lines import wrapped
 
 MASKS = ("bayes", "unet")
 AXES = {
@@ -92,12 +93,7 @@ def _of_rows(run: Run, sst: Record, algorithm: Algorithm) -> Iterator[Chart]:
     rows = rows & np.isfinite(difference) & np.isfinite(places[0]) & np.isfinite(places[1])
     if rows.any():
         kept = run.matchups["model_mask"][rows] < threshold
-        yield _map(MapPoints(places[0][rows], east_degrees(places[1][rows]), difference[rows], kept), what)
-
-
-def east_degrees(longitude: np.ndarray) -> np.ndarray:
-    """Longitudes within -180 and, not with, 180."""
-    return np.mod(longitude + 180, 360) - 180
+        yield _map(MapPoints(places[0][rows], wrapped(places[1][rows]), difference[rows], kept), what)
 
 
 def _map(points: MapPoints, what: str) -> Chart:

@@ -6,7 +6,6 @@ import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from urllib.parse import quote
 
 import numpy as np
@@ -16,11 +15,11 @@ from jaxmask.granules import assign_masks
 from jaxmask.matchups import product_names
 from jaxmask.report_numbers import Cell, Record, number, share
 from jaxmask.run_record import Run, StageFailure
+from jaxmask.scene_view import SCENES_FOLDER
 from jaxmask.split import PARTS, recorded_split
-from preprocess.names import SUFFIX, parse_name
+from preprocess.names import SUFFIX, item_name, parse_name
 
 NO_PART = "none"
-SCENES = "scenes"  # the folder of the full scenes, beside the page
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def failures_by_product(failures: Iterable[StageFailure]) -> dict[str, tuple[str
     """What failed, by the product that the item's file name begins with: "stage: reason" each."""
     found: dict[str, dict[str, None]] = {}
     for failure in failures:
-        name = PurePath(failure.item).name.partition(".")[0]
+        name = item_name(failure.item)
         found.setdefault(name, {})[f"{failure.stage}: {failure.reason}"] = None
     return {name: tuple(reasons) for name, reasons in found.items()}
 
@@ -139,7 +138,7 @@ def _row(
 def scene_address(name: str) -> str:
     """The address, from the page, of a product's full scene: what means something in addresses (#, ?, %) is quoted."""
     quoted = quote(name, errors="surrogateescape")  # the bytes of the name on disk, whatever they are
-    return f"{SCENES}/{quoted}.html"
+    return f"{SCENES_FOLDER}/{quoted}.html"
 
 
 def _why_nothing(run: Run, name: str) -> str:

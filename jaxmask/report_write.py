@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jaxmask.colour import hexadecimal
 from jaxmask.figures import colour_bar
 from jaxmask.page import render_page
-from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, ScenePictures, quantity_name, wide_picture
+from jaxmask.panels import NIGHT_AND_DAY, PAGE_KEY, ScenePictures, quantity_name, wide_picture
 from jaxmask.report_drawing import draw_products
 from jaxmask.report_numbers import DEFAULT_THRESHOLD
 from jaxmask.report_page import Live, Page, make_page
@@ -100,10 +99,9 @@ def draw_scenes(record: Run) -> DrawnScenes:
 
 def render(page: Page) -> str:
     """The page as HTML, everything escaped but the charts that we drew."""
-    key = [(text, hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY]
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     scripts = (*SCRIPTS, *(VIEWER_SCRIPTS if page.scenes else ()))
-    return render_page(REPORT_NAME, scripts, page=page, key=key, bands=NIGHT_AND_DAY, written=written)
+    return render_page(REPORT_NAME, scripts, page=page, key=PAGE_KEY, bands=NIGHT_AND_DAY, written=written)
 
 
 def _bar(record: Run) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jaxmask.colour import hexadecimal
 from jaxmask.figures import colour_bar
 from jaxmask.page import render_page
-from jaxmask.panels import DISAGREEMENT_KEY, NIGHT_AND_DAY, quantity_name
+from jaxmask.panels import NIGHT_AND_DAY, PAGE_KEY, quantity_name
 from jaxmask.scene_view import making_facts, see_scene
 from jaxmask.seen import SeenScene
 from preprocess.files import whole_file
 
-SCENES_FOLDER = "scenes"  # of a run: scenes/NAME.html
 TEMPLATE = "scene.html"
 VIEWER_SCRIPTS = ("vendor/openseadragon.min.js", "viewer.js")
 
@@ -29,7 +27,7 @@ def write_scene_page(path: Path, seen: SeenScene, report: str = "../report.html"
         making=making_facts(seen),
         report=report,
         bands=NIGHT_AND_DAY,
-        key=[(text, hexadecimal(rgb)) for text, rgb in DISAGREEMENT_KEY],
+        key=PAGE_KEY,
         bar=colour_bar("probability", "Colours of the mask, 0 to 1", quantity_name(seen.quantity), seen.threshold),
     )
     with whole_file(path) as partial:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from jaxmask import panels
 from jaxmask.panels import PANEL_TITLES
 from jaxmask.report_numbers import share, spoken
-from jaxmask.seen import SeenScene
+from jaxmask.seen import SeenScene, share_of
 from jaxmask.viewer_content import viewer_content
 from preprocess.colour import shrink
 
+SCENES_FOLDER = "scenes"  # of a run, beside its page: scenes/NAME.html
 PANEL_COLUMNS = 640  # of a picture without the viewer: in print, and where no scripts run
 
 
@@ -65,12 +66,11 @@ def scene_pictures(seen: SeenScene) -> tuple[NDArray[np.uint8], ...]:
 
 def scene_facts(seen: SeenScene) -> tuple[tuple[str, str], ...]:
     """When it was sensed, and what share is cloud by label and mask where both know; without a label by mask alone."""
-    judged = seen.compared if seen.compared.any() else seen.valid
     differing = _per_cent(seen.label != seen.cloud, seen.compared, "no label")
     return (
         ("sensing start", seen.info.start_time),
         ("cloud in the label", _per_cent(seen.label, seen.compared, "no label")),
-        ("cloud in the U-Net", _per_cent(seen.cloud, judged, "no valid pixel")),
+        ("cloud in the U-Net", _per_cent(seen.cloud, seen.judged, "no valid pixel")),
         ("disagreement", f"{differing} of {int(seen.compared.sum()):,} pixels"),
     )
 
@@ -97,7 +97,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def _per_cent(true: NDArray[np.bool_], among: NDArray[np.bool_], reason: str) -> str:
-    return spoken(share(float(true[among].mean()) if among.any() else None, reason), " %")
+    return spoken(share(share_of(true, among), reason), " %")
 
 
 def _panels(pictures: Sequence[NDArray[np.uint8]], number: int, most_columns: int | None) -> tuple[Panel, ...]:

@@ -38,3 +38,13 @@ class SeenScene:
     def compared(self) -> NDArray[np.bool_]:
         """Where label and mask both decide."""
         return self.label_valid & self.valid
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Of what a share of the mask's cloud is: where it can be compared, or all that is valid where it can't."""
+        return self.compared if self.compared.any() else self.valid
+
+
+def share_of(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
+    """The share 0..1 of the pixels `among` that are `true`, both (H, W) bool; None if there are none."""
+    return float(true[among].mean()) if among.any() else None

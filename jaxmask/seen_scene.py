@@ -10,8 +10,6 @@ from preprocess.colour import scene_look
 from preprocess.errors import UserError
 from preprocess.shard import read_shard
 
-__all__ = ["SeenScene", "read_seen_scene"]
-
 
 def read_seen_scene(shard: Path, mask_path: Path) -> SeenScene:
     """Read a shard and its mask; they share pixel (0, 0). Raises UserError if either is damaged or without pixels."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Stage:
     flags_module: str  # where its dataclass of flags lies, apart from what the stage itself imports
     flags_name: str
     purpose: str
+
+    def flags(self) -> type[Any]:
+        """Import its dataclass of flags, and return it."""
+        found: type[Any] = getattr(import_module(self.flags_module), self.flags_name)
+        return found
 
 
 STAGES = (

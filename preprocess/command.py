@@ -26,6 +26,7 @@ from preprocess.errors import (
 from preprocess.files import write_json
 from preprocess.flag_help import read_flags
 from preprocess.flags import Output, Parallel, check
+from preprocess.names import item_name
 from preprocess.pool import Item, Outcome, T
 from preprocess.terminal import log, log_to_stderr, tell_error
 
@@ -132,7 +133,7 @@ def _alike(failures: Sequence[Failure]) -> list[tuple[Failure, int]]:
     """The first of those that failed for one reason, but for their names, and how many others did."""
     groups: dict[str, list[Failure]] = {}
     for failure in failures:
-        name = Path(failure.item).name.partition(".")[0]
+        name = item_name(failure.item)
         groups.setdefault(failure.error.replace(name, "") if name else failure.error, []).append(failure)
     return [(group[0], len(group) - 1) for group in groups.values()]
 

@@ -106,15 +106,20 @@ def wrapped(degrees: Any) -> Any:
     return np.mod(degrees + 180.0, 360.0) - 180.0
 
 
+def degrees_label(value: float, sides: str) -> str:
+    """60°S, 0°, 12.5°E; `sides`: the letters of what is above and below zero."""
+    return f"{abs(value):g}°" + ("" if value == 0 else sides[0] if value > 0 else sides[1])
+
+
 def parallel_label(latitude: float) -> str:
     """60°S, 0°, 38.5°N."""
-    return f"{abs(latitude):g}°" + ("N" if latitude > 0 else "S" if latitude < 0 else "")
+    return degrees_label(latitude, "NS")
 
 
 def meridian_label(longitude: float) -> str:
     """10.5°W, 0°, 90°E, 180°."""
     east = wrapped(longitude)
-    return f"{abs(east):g}°" + ("" if east in (0, -180) else "E" if east > 0 else "W")
+    return "180°" if east == -180 else degrees_label(east, "EW")
 
 
 def coast_lines(flags: NDArray[np.integer], step: int = 1) -> tuple[Line, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
 # PPP_SL_1_RBT____<start>_<stop>_<creation>_<duration>_<cycle>_<orbit>_<frame>_<centre>_<class>_<time>_<collection>,
 # from the S3 PDGS file naming convention (GMES-S3GS-EOPG-TN-09-0009).
@@ -18,6 +19,11 @@ class ProductName:
     platform: str
     start_time: str
     collection: str
+
+
+def item_name(item: str) -> str:
+    """The name of the product that an item of a list of failures is of, from its path: the file's, without endings."""
+    return PurePath(item).name.partition(".")[0]
 
 
 def parse_name(name: str) -> ProductName:

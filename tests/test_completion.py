@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from jaxmask.completion import SCRIPTS, CompletionConfig, main
 from jaxmask.flag_table import stage_flags
 from jaxmask.infer_config import InferConfig
-from jaxmask.stages import STAGES, no_such_stage, stage_map, stage_named
+from jaxmask.stages import STAGES, Stage, no_such_stage, stage_map, stage_named
 from preprocess.command import run
 
 NAMES = [stage.name for stage in STAGES]
@@ -129,6 +132,15 @@ def test_the_map_shows_every_stage_in_a_terminal() -> None:
     for stage in STAGES:
         assert sum(stage.purpose in line for line in lines) == 1
         assert any(stage.name in line.split("  ")[0:2] or f" {stage.name} " in line for line in lines)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_runs_with_the_flags_that_it_is_said_to_have(stage: Stage) -> None:
+    """Its module hands that class to `run`: run("MODULE", Config, main, ...)."""
+    tree = ast.parse(inspect.getsource(import_module(stage.module)))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "run"]
+    handed = [[ast.unparse(word) for word in call.args[:2]] for call in calls]
+    assert [repr(stage.module), stage.flags().__name__] in handed
 
 
 def test_a_mistyped_stage_is_told_the_nearest() -> None:

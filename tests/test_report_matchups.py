@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxmask.figures_matchups import MapPoints, degrees, difference_map
+from jaxmask.figures_matchups import MapPoints, difference_map
 from jaxmask.matchups import PUBLISHED
 from jaxmask.report_inputs import read_run
-from jaxmask.report_matchups import HALF_OF_RSD, coverage_curves, east_degrees, matchup_charts, seen_note
+from jaxmask.report_matchups import HALF_OF_RSD, coverage_curves, matchup_charts, seen_note
 from jaxmask.report_numbers import Chart, statistics_of
 from jaxmask.run_record import Places, Run
+from preprocess.map_lines import degrees_label, wrapped
 from tests.run_folder import write_statistics
 
 NAMES = {"mask": "unet", "algorithm": "D2", "time_of_day": "day"}
@@ -129,5 +130,5 @@ def test_many_match_ups_cost_a_picture_and_not_a_path_each() -> None:
 
 
 def test_degrees_and_longitudes() -> None:
-    assert [degrees(value, "NS") for value in (0, -12.5, 60)] == ["0°", "12.5°S", "60°N"]
-    assert east_degrees(np.array([190.0, -180.0, 180.0, 5.0])).tolist() == [-170, -180, -180, 5]
+    assert [degrees_label(value, "NS") for value in (0, -12.5, 60)] == ["0°", "12.5°S", "60°N"]
+    assert wrapped(np.array([190.0, -180.0, 180.0, 5.0])).tolist() == [-170, -180, -180, 5]

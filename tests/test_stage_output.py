@@ -41,7 +41,7 @@ def test_a_stage_prints_for_pipes(
     monkeypatch.chdir(folder)
     known = stage_named(stage)
     assert known is not None
-    config = getattr(import_module(known.flags_module), known.flags_name)
+    config = known.flags()
     main = import_module(known.module).main
     told = {}
     for flag in ([], ["--quiet"], ["--json"], ["--json", "--quiet"]):

@@ -1,13 +1,12 @@
 """The reference of every command, made from its flags when the site is built: `<!-- commands -->` becomes it.
 
-Which class a command's flags are is read from the module's last line, `run("PROG", Config, main)`; the flags, their
-types, defaults and words are those that `--help` prints (tyro's parser of that class).
+Flags, their types, defaults and words are those that `--help` prints: tyro's parser of the class that jaxmask.stages
+names.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
 import importlib
 import inspect
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from jaxmask.stages import STAGES
+from launch.local import LocalConfig
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -56,26 +56,13 @@ class Command:
 
 def commands() -> list[Command]:
     """Every stage of `jaxmask`, and the launcher."""
-    return [*(_command(stage, module) for stage, module in stage_modules()), _command("", LAUNCHER)]
+    return [
+        *(_command(stage.name, stage.module, stage.flags()) for stage in STAGES),
+        _command("", LAUNCHER, LocalConfig),
+    ]
 
 
-def stage_modules() -> list[tuple[str, str]]:
-    """Name and module of every stage."""
-    return [(stage.name, stage.module) for stage in STAGES]
-
-
-def config_of(module: str) -> type[Any]:
-    """The dataclass that a command's module hands to `preprocess.command.run`; ValueError if it does so nowhere."""
-    loaded = importlib.import_module(module)
-    for node in ast.walk(ast.parse(inspect.getsource(loaded))):
-        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run"
-        if called and node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == module:
-            return getattr(loaded, node.args[1].id)
-    raise ValueError(f'{module} calls run("{module}", ...) nowhere: its flags can\'t be found')
-
-
-def _command(stage: str, module: str) -> Command:
-    config = config_of(module)
+def _command(stage: str, module: str, config: type[Any]) -> Command:
     source = inspect.getsource(importlib.import_module(module))
     if module == "jaxmask.mlcommons":  # it trains
         source += inspect.getsource(importlib.import_module("jaxmask.train"))
