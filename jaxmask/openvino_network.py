@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +40,7 @@ def open_logits(params: Params, precision: str) -> Callable[[np.ndarray], np.nda
     function, ValueError as `unet.apply`.
     """
     openvino = _import_openvino()
-    core = openvino.Core()
+    core = _core()
     usable = usable_precision(precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     settings = {
         "INFERENCE_PRECISION_HINT": {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[usable],
@@ -67,6 +67,17 @@ def open_logits(params: Params, precision: str) -> Callable[[np.ndarray], np.nda
         return found
 
     return logits
+
+
+@cache
+def _core() -> Any:
+    """Return this process's OpenVINO, which is never let go of before its end.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, and unmaps that in whichever thread drops the
+    last of it: where that is another one (of a pipeline, or of whatever collects garbage), the next signal, a Ctrl-C or
+    a SIGTERM, is a segmentation fault.
+    """
+    return _import_openvino().Core()
 
 
 def usable_precision(precision: str, capabilities: Collection[str]) -> str:

@@ -22,6 +22,7 @@ from preprocess.errors import UserError
 from tests.shards import make_shards, product_name
 from tests.test_infer import infer_to, small_model
 
+ROOT = Path(__file__).resolve().parents[1]
 APPLY = jax.jit(unet.apply, static_argnums=0)
 TOLERANCE = 1e-4  # of logits in float32: what issue 5 asks for; 1e-6 was seen
 BFLOAT16_TOLERANCE = 0.05  # of q: 8 bits through 15 layers, 0.014 was seen; of a trained one: benchmarks/backends.py
@@ -53,9 +54,31 @@ def outputs(logits: np.ndarray) -> np.ndarray:
 
 
 def computes_in_bfloat16() -> bool:
-    import openvino
+    return "BF16" in openvino_network._core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+DROPPED_IN_A_THREAD = """
+import signal, threading
+from jaxmask.openvino_network import open_logits
+from tests.test_infer import small_model
+from tests.test_openvino_network import normal_images
+
+networks = [open_logits(small_model().params, "float32")]
+networks[0](normal_images(1, 16, 16))
+thread = threading.Thread(target=networks.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda number, frame: print("heard"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_network_that_another_thread_drops_leaves_the_process_fit_for_signals() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED_IN_A_THREAD], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 @pytest.mark.quick
@@ -84,7 +107,7 @@ def test_bfloat16_is_near_float32() -> None:
 def test_bfloat16_leaves_the_full_resolution_exact() -> None:
     import openvino
 
-    core = openvino.Core()
+    core = openvino_network._core()
     if not computes_in_bfloat16():
         pytest.skip("this processor has no bfloat16")
     content = openvino_network._content(openvino, core, small_model().params, "bfloat16")
@@ -142,8 +165,7 @@ def test_nobody_is_told_of_the_import(tmp_path: Path) -> None:
     """Without the variables by which its telemetry would know of CI, and keep silent by itself."""
     environ = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
     command = [sys.executable, "-c", IMPORT]
-    root = Path(__file__).resolve().parents[1]
-    environ |= {"HOME": str(tmp_path), "PYTHONPATH": str(root)}
+    environ |= {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("openvino []\n", "")
     assert not list(tmp_path.iterdir())
