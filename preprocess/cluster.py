@@ -20,49 +20,67 @@ POLL_S = 0.1
 WORKERLESS_S = 600.0  # clusters that grow on demand need minutes for their first worker
 QUEUE_PER_THREAD = 4  # a thread never waits for us, and a million items are not in the scheduler at once
 DISTRIBUTION = "jaxmask"
+KILLED = "every worker that tried it died (out of memory, or a crash in a file library)"
 
 
 def map_cluster(function: Callable[[Item], T], items: Iterable[Item], scheduler: str) -> Iterator[Outcome[Item, T]]:
     """Yield one Outcome for each item as it is done on the cluster whose scheduler has this address.
 
-    Items whose worker dies go to others; one that has killed as many as the scheduler's `allowed-failures` permits
-    fails. Raises UserError if no scheduler answers, if it or a worker has another version of this program, if the
-    scheduler is lost, or if there is no worker for ten minutes.
+    Items whose worker dies go to others. One that has seen as many die as the scheduler's `allowed-failures` permits
+    may be another's neighbour only, as Dask blames all that a worker holds: it is done once more, alone, after the
+    others, and fails if they die again. Raises UserError if no scheduler answers, if it or a worker has another
+    version of this program, if the scheduler is lost, or if there is no worker for ten minutes.
     """
     with _client(scheduler) as client:
         _check_versions(client, scheduler)
-        remaining = iter(items)
-        pending: dict[Any, Item] = {}
-        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         workers = _Workers(client, scheduler)
-        while True:
-            for item in islice(remaining, max(0, QUEUE_PER_THREAD * workers.threads() - len(pending))):
-                future = client.submit(attempt, function, item, pure=False)
-                pending[future] = item
-                future.add_done_callback(finished.put)
-            if not pending:
-                return
-            try:
-                future = finished.get(timeout=CHECK_S)
-            except queue.Empty:
-                continue
-            if future.status == "cancelled":
-                raise _lost(scheduler)
-            if future.status == "lost":  # its worker died before the value was fetched; another does it again
-                time.sleep(POLL_S)
-                finished.put(future)
-                continue
-            yield _outcome(future, pending.pop(future))
+        suspects: list[Item] = []
+        for item, outcome in _map(client, workers, function, items):
+            if outcome is None:
+                suspects.append(item)
+            else:
+                yield outcome
+        for suspect in suspects:
+            for item, outcome in _map(client, workers, function, [suspect]):
+                yield outcome or Outcome(item, error=KILLED)
 
 
-def _outcome(future: Any, item: Item) -> Outcome[Item, T]:
+def _map(
+    client: Any, workers: _Workers, function: Callable[[Item], T], items: Iterable[Item]
+) -> Iterator[tuple[Item, Outcome[Item, T] | None]]:
+    """Each item as it is done; None for the outcome of one whose workers died."""
+    remaining = iter(items)
+    pending: dict[Any, Item] = {}
+    finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    while True:
+        for item in islice(remaining, max(0, QUEUE_PER_THREAD * workers.threads() - len(pending))):
+            future = client.submit(attempt, function, item, pure=False)
+            pending[future] = item
+            future.add_done_callback(finished.put)
+        if not pending:
+            return
+        try:
+            future = finished.get(timeout=CHECK_S)
+        except queue.Empty:
+            continue
+        if future.status == "cancelled":
+            raise _lost(workers.scheduler)
+        if future.status == "lost":  # its worker died before the value was fetched; another does it again
+            time.sleep(POLL_S)
+            finished.put(future)
+            continue
+        item = pending.pop(future)
+        yield item, _outcome(future, item)
+
+
+def _outcome(future: Any, item: Item) -> Outcome[Item, T] | None:
     from distributed import KilledWorker
 
     # Even a finished item may fail here: its worker may die before the value has been fetched.
     try:
         outcome: Outcome[Item, T] = future.result()
     except KilledWorker:
-        return Outcome(item, error="every worker that tried it died (out of memory, or a crash in a file library)")
+        return None
     except Exception as error:
         return Outcome(item, error=one_line(error))
     # The item as we know it: the cluster's copy of it may not be equal to ours.

@@ -174,7 +174,26 @@ def test_an_item_that_kills_its_workers_fails_alone(tmp_path: Path) -> None:
             process.terminate()
             process.wait(LONGEST_S)
     assert outcomes.pop(2).error == "every worker that tried it died (out of memory, or a crash in a file library)"
-    assert {item: found.value for item, found in outcomes.items()} == {n: n for n in (0, 1, 3, 4, 5)}
+    found = {item: (found.value, found.error) for item, found in outcomes.items()}
+    assert found == {number: (number, None) for number in (0, 1, 3, 4, 5)}
+
+
+def test_an_item_that_dask_blames_for_its_neighbour_is_done_once_more(
+    running: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, asked = cluster._outcome, list[int]()
+
+    def outcome(future: distributed.Future, item: int) -> Outcome[int, int] | None:
+        asked.append(item)
+        return None if item == 4 and asked.count(4) == 1 else told(future, item)
+
+    monkeypatch.setattr(cluster, "_outcome", outcome)
+    outcomes = {
+        found.item: (found.value, found.error) for found in map_items(square, range(9), scheduler=running.address)
+    }
+    assert outcomes == {n: (None, "three is refused") if n == 3 else (n**2, None) for n in range(9)}
+    assert asked[-1] == 4
+    assert sorted(asked) == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]
 
 
 def sleep(seconds: float) -> float:
