@@ -214,6 +214,39 @@ def test_the_pointer_reads_the_pixel_under_it_and_the_screen_reader_hears_the_ke
     expect(page.locator("#viewer-status")).to_contain_text("row, column: 31, 46;")
 
 
+def touch(page: Page, *fingers: list[tuple[float, float]]) -> None:
+    """Each finger goes through its own points of the window, all at once, and is lifted at the end."""
+    session = page.context.new_cdp_session(page)
+    for step, points in enumerate(zip(*fingers, strict=True)):
+        touched = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+        page.wait_for_timeout(30)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_by_touch_a_tap_reads_a_pinch_zooms_and_the_divider_is_drawn(browser: Browser, full: Path) -> None:
+    with opened(browser, full, has_touch=True, **SCREEN) as seen_page:
+        page = seen_page.page
+        page.wait_for_selector(READY)
+        box = page.locator("#viewer-frame").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.touchscreen.tap(x + 2, y + 2)
+        expect(page.locator("#viewer-values dd").first).to_have_text("32, 36")
+        before = page.locator("#viewer-scale").inner_text()
+        steps = range(0, 120, 20)
+        touch(page, [(x - 40 - far, y) for far in steps], [(x + 40 + far, y) for far in steps])
+        expect(page.locator("#viewer-scale")).not_to_have_text(before)
+        page.click("#viewer-fit")
+        expect(page.locator("#viewer-scale")).to_have_text(before)
+        choose(page, "swipe")
+        touch(page, [(x - far, y) for far in steps])
+        moved = page.locator(".viewer-divider").bounding_box()
+        assert moved is not None
+        assert moved["x"] + moved["width"] / 2 == pytest.approx(x - steps[-1], abs=2)
+
+
 def test_zoom_and_pan_by_keys_buttons_wheel_and_mouse(page: Page) -> None:
     def magnified() -> float:
         page.wait_for_timeout(500)  # until it has come to rest

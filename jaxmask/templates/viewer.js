@@ -282,6 +282,8 @@
       gestureSettingsTouch: { clickToZoom: false, dblClickToZoom: true, pinchRotate: false },
       gestureSettingsPen: { clickToZoom: false }, silenceMultiImageWarnings: true, immediateRender: true,
     });
+    // A click or tap makes OpenSeadragon focus its own element, which would scroll the page under the pointer.
+    own.canvas.focus = () => stage.focus({ preventScroll: true });
     own.addHandler("canvas-key", (event) => { event.preventDefaultAction = true; }); // the keys are ours
     own.addHandler("canvas-scroll", (event) => {
       const { ctrlKey } = event.originalEvent;
