@@ -13,6 +13,7 @@ from jaxmask.devices import nvidia_facts
 from jaxmask.ensemble import ensemble_digest, joint_split, load_models, probability_fit
 from jaxmask.finish import Finish
 from jaxmask.infer_config import InferConfig
+from jaxmask.inference_record import write_inference
 from jaxmask.kept_memory import keep_memory
 from jaxmask.launch_choice import Launch
 from jaxmask.mask_settings import is_done, mask_settings
@@ -46,7 +47,11 @@ def main(config: InferConfig) -> int:
     missing = [path for path in scenes if not done(path)]
     finishing = Finish(config, settings, models[0].positive_weight, fit, part_finder(joint_split(models)))
     tally = predict_all(config, models, missing, finishing, quiet=config.quiet or launch.process > 0)
-    summary = summarise(config, models, len(scenes), len(missing), tally, launch, time.monotonic() - begun)
+    seconds, written = time.monotonic() - begun, len(missing) - len(tally.failures)
+    if written:
+        how = {"backend": config.backend, "precision": config.precision}
+        write_inference(folder, launch, masks=written, pixels=tally.pixels, seconds=seconds, **how)
+    summary = summarise(config, models, len(scenes), len(missing), tally, launch, seconds)
     return finish(config, summary, tally.failures, folder, failures_name(launch))
 
 

@@ -143,7 +143,28 @@ def _after(words: str) -> str:
 
 
 def speed_cards(run: Run) -> tuple[Card, ...]:
-    """Throughput and duration of the training."""
+    """Throughput and duration of the training, and throughput of the inference."""
+    return (*_training_cards(run), *_inference_cards(run.inference))
+
+
+def _inference_cards(records: Sequence[Record]) -> tuple[Card, ...]:
+    """The rate of all processes of the last inference together, which each had its own scenes."""
+    if not records:
+        return ()
+    masks, seconds = sum(record["masks"] for record in records), max(record["seconds"] for record in records)
+    per_minute = sum(60 * record["masks"] / record["seconds"] for record in records)
+    megapixels = sum(record["pixels"] / record["seconds"] for record in records) / 1e6
+    first = records[0]
+    counted = (
+        f"{masks:,} mask{'s' * (masks != 1)} in {spoken(number(seconds, 1))} s, loading, reading and writing included"
+    )
+    on = f"{first['backend']} {first['precision']} on {first['devices']} x {first['device']}"
+    among = f" in each of {len(records)} processes" if len(records) > 1 else ""
+    note = f"{counted}; {spoken(number(megapixels, 2))} megapixels/s; {on}{among}"
+    return (Card("Inference speed", number(per_minute, 1), "products/min", note),)
+
+
+def _training_cards(run: Run) -> tuple[Card, ...]:
     if not run.history:
         return ()
     later = run.history[1:] or run.history

@@ -33,6 +33,13 @@ def check_history(what: str, history: Iterable[Record]) -> None:
         _numbers(where, epoch, ("patches_per_second", "wait_share", *(f"{part}_seconds" for part in PARTS)))
 
 
+def check_inference(what: str, record: Record) -> None:
+    """Raise UserError, naming `what`, unless it is what a process of an inference records of itself."""
+    _all(what, record, ("masks", "pixels", "devices", "process", "processes"), _is_count, "a whole number from 0 on")
+    _all(what, record, ("seconds",), lambda value: _is_number(value) and value > 0, "a number above 0")
+    _all(what, record, ("backend", "precision", "device", "finished"), _is_text, "text")
+
+
 def check_scores(what: str, evaluation: Record) -> None:
     """The same of an evaluation's records, which have names and a count, and of its products and curves, if any."""
     for place, product in enumerate(evaluation.get("products", [])):

@@ -13,11 +13,18 @@ import numpy as np
 from jaxmask.evaluate import FAILURES_NAME as EVALUATION_FAILURES_NAME
 from jaxmask.evaluate import RESULT_NAME as EVALUATION_NAME
 from jaxmask.history import HISTORY_NAME, read_history
+from jaxmask.inference_record import INFERENCE_NAMES, latest_run
 from jaxmask.maskfile import PREDICTIONS_NAME, find_masks, read_attributes
 from jaxmask.matchup_table import read_table
 from jaxmask.matchups import REQUIRED_COLUMNS
 from jaxmask.record import RECORD_NAME
-from jaxmask.report_forms import check_history, check_match_up_curves, check_match_ups, check_scores
+from jaxmask.report_forms import (
+    check_history,
+    check_inference,
+    check_match_up_curves,
+    check_match_ups,
+    check_scores,
+)
 from jaxmask.results_row import RESULTS_NAME
 from jaxmask.run_record import FOLDERS, Places, Record, Run, StageFailure
 from jaxmask.shares import PROCESSES_FAILURES
@@ -58,6 +65,7 @@ def read_run(places: Places, known: Known | None = None) -> Run:
     infos = {name: info for name, path in shards.items() if (info := attempt(read_info, path)) is not None}
     found = attempt(find_masks, places.predictions) or ()
     masks = {path: attributes for path in found if (attributes := attempt(read_attributes, path)) is not None}
+    inferences = [attempt(_read_inference, path) for path in sorted(places.predictions.glob(INFERENCE_NAMES))]
     archived, extracted = _names(places.archive, "*.zip"), _names(places.extracted, "*.SEN3")
     return Run(
         places=places,
@@ -75,6 +83,7 @@ def read_run(places: Places, known: Known | None = None) -> Run:
         matchups=attempt(_read_matchups, places.predictions / PREDICTIONS_NAME),
         failures=tuple(_stage_failures(places, attempt)),
         unread=tuple(unread),
+        inference=latest_run(record for record in inferences if record is not None),
         products=(archived or frozenset()) | (extracted or frozenset()),
     )
 
@@ -150,6 +159,12 @@ def _read_history(path: Path) -> list[Record]:
             raise UserError(f"{path}: expected {', '.join(sorted(EPOCH_KEYS))} in every line; put it back as it was")
     check_history(str(path), history)
     return history
+
+
+def _read_inference(path: Path) -> Record:
+    value = _read_object(path)
+    check_inference(str(path), value)
+    return value
 
 
 def _read_statistics(path: Path) -> Record:

@@ -55,4 +55,5 @@ class Run:
     matchups: Mapping[str, np.ndarray] | None  # columns (N,) of the rows with a mask
     failures: tuple[StageFailure, ...]  # of the stages
     unread: tuple[StageFailure, ...]  # of the reading
+    inference: tuple[Record, ...] = ()  # what each process of the last inference took
     products: frozenset[str] = frozenset()  # names of what lies in archive and extracted

@@ -47,9 +47,15 @@ def share(paths: Sequence[Path], launch: Launch) -> list[Path]:
     return sorted(paths, key=lambda path: (path.name, path))[launch.process :: launch.processes]
 
 
+def own_name(name: str, launch: Launch) -> str:
+    """The name of a file that each process writes, here STEM.PROCESS.SUFFIX, beside those of the others."""
+    path = Path(name)
+    return name if launch.processes == 1 else f"{path.stem}.{launch.process}{path.suffix}"
+
+
 def failures_name(launch: Launch) -> str:
-    """The list of this process's failures, beside those of the others."""
-    return FAILURES_NAME if launch.processes == 1 else f"failures.{launch.process}.json"
+    """The list of this process's failures."""
+    return own_name(FAILURES_NAME, launch)
 
 
 def clear_others(folder: Path, launch: Launch) -> None:

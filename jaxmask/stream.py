@@ -39,6 +39,7 @@ class Tally:
     """What became of the scenes, and what the devices' thread waited for, in seconds of the clock."""
 
     failures: list[Failure] = field(default_factory=list)
+    pixels: int = 0  # of the scenes that were predicted
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("readers", "devices", "writers"), 0.0))
 
     def fail(self, path: Path, error: str) -> None:
@@ -128,6 +129,7 @@ def _hand_over(batch: Sequence[Job], computing: Any, writer: Writer, tally: Tall
     with tally.waiting_for("writers"):
         for job, found in zip(batch, () if logits is None else logits, strict=False):
             rows, columns = job.scene.size
+            tally.pixels += rows * columns
             writer.give(job.path, (job.scene, found[:rows, :columns]))
 
 

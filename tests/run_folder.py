@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
+from jaxmask.inference_record import INFERENCE_NAME
 from jaxmask.maskfile import Mask, write_mask
 from preprocess.level1 import CONFIDENCE_BITS
 from preprocess.scene import Scene, SceneInfo
@@ -110,6 +111,22 @@ def write_model(folder: Path, train: list[str], test: list[str], epochs: int = 5
     (folder / "results.csv").write_text(f"{columns}\n0,box,1,0,62.5,15.1,11.8,True,{epochs},8\n")
 
 
+def inference_record(process: int = 0, processes: int = 1, **more: Any) -> dict[str, Any]:
+    """What one process of an inference leaves beside the masks."""
+    return {
+        "masks": 6,
+        "pixels": 600_000,
+        "seconds": 12.0,
+        "backend": "jax",
+        "precision": "float32",
+        "device": "cpu",
+        "devices": 1,
+        "process": process,
+        "processes": processes,
+        "finished": "2026-11-23T10:00:00Z",
+    } | more
+
+
 def _epoch(epoch: int) -> dict[str, Any]:
     def scores(shift: float) -> dict[str, float]:
         accuracy = 0.93 - 0.3 / epoch - shift
@@ -123,7 +140,8 @@ def _epoch(epoch: int) -> dict[str, Any]:
 
 
 def write_statistics(folder: Path, train: list[str], test: list[str]) -> None:
-    """sst.json, sst_predictions.h5 and evaluation.json, in agreement with one another where it matters."""
+    """sst.json, sst_predictions.h5, evaluation.json and inference.json, in agreement where it matters."""
+    (folder / INFERENCE_NAME).write_text(json.dumps(inference_record()))
     rows = matchup_rows()
     rows.to_hdf(folder / "sst_predictions.h5", key="data", mode="w", format="table", data_columns=True, index=False)
     statistics = [

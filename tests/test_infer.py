@@ -16,6 +16,7 @@ import pytest
 from jaxmask import infer, reading, scene_source, unet
 from jaxmask.infer import main
 from jaxmask.infer_config import InferConfig
+from jaxmask.inference_record import INFERENCE_NAME
 from jaxmask.maskfile import product_info, read_mask
 from jaxmask.model import Model
 from jaxmask.network import open_network
@@ -69,7 +70,7 @@ def infer_to(folder: Path, scenes: Path, *flags: str) -> int:
 def test_masks_of_shards(model: Model, tmp_path: Path) -> None:
     hdf, out = make_shards(tmp_path / "hdf", 3), tmp_path / "out"
     assert infer_to(out, hdf, "--quiet") == 0
-    assert sorted(path.name for path in out.iterdir()) == [f"{product_name(i)}.h5" for i in range(3)]
+    assert sorted(path.name for path in out.iterdir()) == [*(f"{product_name(i)}.h5" for i in range(3)), INFERENCE_NAME]
     for number, part in enumerate(("train", "test", "none")):
         mask = read_mask(out / f"{product_name(number)}.h5")
         scene = read_shard(hdf / "day" / f"{product_name(number)}.hdf")
@@ -120,7 +121,7 @@ def test_second_run_reuses_and_a_broken_mask_is_made_anew(
     summary = json.loads(capsys.readouterr().out)
     assert (summary["masks"], summary["reused"]) == (1, 2)
     changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != times[path.name]}
-    assert changed == {broken.name}
+    assert changed == {broken.name, INFERENCE_NAME}
     assert read_mask(broken).valid.all()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from jaxmask import infer, outputs
+from jaxmask.inference_record import INFERENCE_NAME
 from jaxmask.maskfile import Mask, read_attributes, read_mask, write_mask
 from tests.shards import make_shards, product_name
 from tests.test_infer import infer_to, small_model
@@ -80,7 +81,7 @@ def test_sigterm_leaves_whole_files(
         signal.signal(signal.SIGTERM, before)
     assert "terminated; whatever was finished is whole" in capsys.readouterr().err
     assert 2 <= len(list(folder.glob("*.h5"))) < SCENES  # not exactly 2: a busy machine hears of it later
-    assert all(read_mask(path).valid.all() for path in folder.iterdir())
+    assert all(read_mask(path).valid.all() for path in folder.glob("*.h5"))
     assert not [thread for thread in threading.enumerate() if "behind" in thread.name or "ahead" in thread.name]
 
 
@@ -98,10 +99,11 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(
     assert infer_to(folder, shards, "--json") == 0
     summary = json.loads(capsys.readouterr().out)
     assert (summary["masks"], summary["reused"]) == (SCENES - len(there), len(there))
-    assert sorted(path.name for path in folder.iterdir()) == [f"{product_name(n)}.h5" for n in range(SCENES)]
+    masks = [f"{product_name(n)}.h5" for n in range(SCENES)]
+    assert sorted(path.name for path in folder.iterdir()) == [*masks, INFERENCE_NAME]
     assert {path: path.stat().st_mtime_ns for path in there} == before
     assert infer_to(tmp_path / "whole", shards, "--quiet") == 0
-    for path in folder.iterdir():
+    for path in folder.glob("*.h5"):
         undisturbed = read_mask(tmp_path / "whole" / path.name).probability
         np.testing.assert_allclose(read_mask(path).probability, undisturbed, rtol=3e-7)  # one device, and eight
 
@@ -119,7 +121,7 @@ def test_two_processes_share_the_scenes_and_a_folder(tmp_path: Path) -> None:
     assert (summary["process"], summary["processes"], summary["masks"]) == (0, 2, 2)
     assert '"process": 1' in done.stderr
     written = [f"{product_name(n)}.h5" for n in (0, 3, 4, 5)]
-    lists = ["failures.0.json", "failures.1.json"]
+    lists = ["failures.0.json", "failures.1.json", "inference.0.json", "inference.1.json"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*written, *lists])
     assert all(read_attributes(folder / name)["model"] == "digest1" for name in written)
     for process, number in ((0, 2), (1, 1)):

@@ -13,7 +13,7 @@ from jaxmask.report import ReportConfig, places
 from jaxmask.report_inputs import read_run
 from jaxmask.report_numbers import MINUS, Card
 from jaxmask.run_record import Run
-from tests.run_folder import write_model, write_statistics
+from tests.run_folder import inference_record, write_model, write_statistics
 
 
 def _run(folder: Path) -> Run:
@@ -126,6 +126,17 @@ def test_speed_is_the_median_epoch_after_the_first(tmp_path: Path) -> None:
     shown = _shown(cards.speed_cards(Run(**{**vars(run), "history": (old,)})))
     assert shown["Training speed"][2] == "one epoch, compilation included; waiting not recorded"
     assert shown["Training time"] == ("4", "s", "1 epoch, testing included")
+
+
+def test_inference_is_the_rate_of_all_its_processes(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    shown = _shown(cards.speed_cards(Run(**{**vars(run), "history": ()})))
+    note = "6 masks in 12.0 s, loading, reading and writing included; 0.05 megapixels/s; jax float32 on 1 x cpu"
+    assert shown == {"Inference speed": ("30.0", "products/min", note)}
+    two = (inference_record(0, 2), inference_record(1, 2, masks=1, pixels=60_000, seconds=6.0))
+    [(value, _, note)] = _shown(cards.speed_cards(Run(**{**vars(run), "history": (), "inference": two}))).values()
+    assert (value, note.partition(" s,")[0]) == ("40.0", "7 masks in 12.0"), "30 a minute and 10"
+    assert note.endswith("; 0.06 megapixels/s; jax float32 on 1 x cpu in each of 2 processes")
 
 
 def test_products_and_their_split(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jaxmask.report_forms import check_history, check_match_ups, check_scores
+from jaxmask.report_forms import check_history, check_inference, check_match_ups, check_scores
 from preprocess.errors import UserError
 from tests.run_evaluation import make_evaluation
-from tests.run_folder import _epoch, _pair, _statistic
+from tests.run_folder import _epoch, _pair, _statistic, inference_record
 
 EVALUATION = make_evaluation(["a"], ["b"], [])
 SST = {"statistics": [_statistic("unet", "D2", "day", 3, 0.5, 0.1, 0.2)], "paired": [_pair("native", -0.01)]}
@@ -23,6 +23,7 @@ def test_what_the_stages_write_is_well_and_so_is_what_older_ones_did() -> None:
     check_scores("e.json", {"records": []})
     check_match_ups("s.json", SST)
     check_match_ups("s.json", {"statistics": []})
+    check_inference("i.json", inference_record())
     check_history("h.jsonl", [_epoch(1), {"epoch": 2, "train": {}, "test": None}])
 
 
@@ -69,6 +70,18 @@ def test_damage_of_an_evaluation_is_named(path: tuple[Any, ...], value: object, 
 )
 def test_damage_of_match_up_statistics_is_named(path: tuple[Any, ...], value: object, expected: str) -> None:
     _refused(lambda damaged: check_match_ups("s.json", damaged), SST, path, value, expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("masks",), 1.5, "i.json: expected 'masks' to be a whole number from 0 on; found 1.5"),
+        (("seconds",), 0, "i.json: expected 'seconds' to be a number above 0; found 0"),
+        (("finished",), None, "i.json: expected 'finished' to be text; found None"),
+    ],
+)
+def test_damage_of_an_inference_is_named(path: tuple[Any, ...], value: object, expected: str) -> None:
+    _refused(lambda damaged: check_inference("i.json", damaged), inference_record(), path, value, expected)
 
 
 @pytest.mark.parametrize(
